@@ -1,0 +1,223 @@
+"""`@statistic` and what it leaves: every verb, one line each."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
+
+from . import changing, cold, computing, hot, reading, upkeep
+from .changing import Tier
+from .conf import limits
+from .declaration import Declaration, check_name, read_function
+from .entry import Answer, Entry
+from .exceptions import DeclarationError
+from .registry import Registry
+from .sources import Scope, read_sources
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_LISTED = 1_000  # keys that `get_cache_info` lists
+
+
+class CacheInfo(TypedDict):
+    """What `get_cache_info` gives; durations are seconds."""
+
+    name: str
+    cache_size: int
+    redis_enabled: bool
+    ttl_seconds: float
+    stale_ttl_seconds: float
+    keys_cached: list[str]
+    schema: str
+    breaker_open: bool
+
+
+class Statistic(Generic[P, T]):
+    """A named, typed function whose values are cached; calling it gives a fresh value.
+
+    Arguments are those of the function, by position or name, validated by pydantic; wrong ones raise ParameterError.
+    """
+
+    def __init__(self, declaration: Declaration[P, T]) -> None:
+        """Wrap a declaration; `@statistic` does."""
+        self.declaration = declaration
+        self.__doc__ = declaration.function.__doc__
+        self.__name__ = declaration.function.__name__
+        self.__qualname__ = declaration.function.__qualname__
+        self.__module__ = declaration.function.__module__
+        self.__wrapped__ = declaration.function
+
+    def __repr__(self) -> str:
+        """Name the statistic."""
+        return f"<statistic {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """Give `app_label.function_name`, or what `name=` says."""
+        return self.declaration.name
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Give a fresh value: found, or computed once and stored."""
+        return reading.answer(self.declaration, self.declaration.variant(args, kwargs)).value
+
+    @overload
+    def answer(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]: ...
+    @overload
+    def answer(self, *args: Any, wait: Literal[True], **kwargs: Any) -> Answer[T]: ...
+    @overload
+    def answer(self, *args: Any, wait: bool, **kwargs: Any) -> Answer[T] | None: ...
+    def answer(self, *args: Any, **kwargs: Any) -> Answer[T] | None:
+        """Give a value with its provenance. With `wait=False` never compute: what is stale is given if the policy
+        allows it, and a miss gives None."""
+        wait = kwargs.pop("wait", True)
+        variant = self.declaration.variant(args, kwargs)
+        return reading.answer(self.declaration, variant) if wait else reading.answer_at_once(self.declaration, variant)
+
+    @overload
+    def get(self, *args: P.args, **kwargs: P.kwargs) -> T | None: ...
+    @overload
+    def get(self, *args: Any, allow_stale: bool | None, **kwargs: Any) -> T | None: ...
+    def get(self, *args: Any, **kwargs: Any) -> T | None:
+        """Give what the cache has, None for a miss; never computes. `allow_stale=None` allows stale values where
+        `stale_ttl` is above `ttl`."""
+        allow_stale = kwargs.pop("allow_stale", None)
+        found = reading.answer_at_once(self.declaration, self.declaration.variant(args, kwargs), allow_stale)
+        return found.value if found else None
+
+    def get_many(self, variants: Iterable[Mapping[str, Any]]) -> list[Answer[T]]:
+        """Answer for each mapping of parameters, in order: one cache round trip, one statement for what is missing
+        there, and a compute for each that is left."""
+        wanted = [self.declaration.variant((), dict(parameters)) for parameters in variants]
+        return reading.answer_many(self.declaration, wanted)
+
+    def is_fresh(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Tell whether the cache holds a fresh value."""
+        return reading.search(self.declaration, self.declaration.variant(args, kwargs)).fresh
+
+    def entry(self, *args: P.args, **kwargs: P.kwargs) -> Entry[T] | None:
+        """Give everything known of the stored value, in whatever state; changes nothing."""
+        return reading.peek(self.declaration, self.declaration.variant(args, kwargs))
+
+    def compute(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call the plain function; touches no cache."""
+        return self.declaration.function(*args, **kwargs)
+
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]:
+        """Compute and store now, whatever the cache has."""
+        return computing.refresh(self.declaration, self.declaration.variant(args, kwargs))
+
+    def token(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Give the token to take before computing elsewhere, for `set`: a text that any process may hand back."""
+        return computing.token(self.declaration, self.declaration.variant(args, kwargs))
+
+    def set(self, *args: Any, result: T, token: str | None = None, **kwargs: Any) -> bool:
+        """Store a value computed elsewhere and tell whether it was: a token that a later capture overtook stores
+        nothing. Without a token the caller vouches that the value is of now. Raises TokenError, PayloadError."""
+        variant = self.declaration.variant(args, kwargs)
+        return computing.put(self.declaration, variant, result, token)
+
+    def invalidate(self, *args: Any, **kwargs: Any) -> None:
+        """Make variants be computed anew, as a change of a source does. A parameter omitted or None means any."""
+        changing.invalidate(self.declaration, self.declaration.some(args, kwargs))
+
+    def clear(self, *args: Any, tier: Tier = "both", **kwargs: Any) -> int:
+        """Delete the copies of variants and give the number of rows concerned. A parameter omitted or None means any.
+
+        What is cleared in both tiers never comes back, not even as stale. `tier="hot"` leaves what the database proves
+        to be promoted again; `tier="cold"` leaves what is hot until its proof is old.
+        """
+        return changing.clear(self.declaration, self.declaration.some(args, kwargs), tier)
+
+    def clear_all(self) -> int:
+        """Delete every variant's copies in both tiers."""
+        return changing.clear(self.declaration, {})
+
+    def variants(self) -> list[Mapping[str, Any]]:
+        """Give the variants that `hydrate=` names, each a mapping of parameters."""
+        return list(self.declaration.grid())
+
+    def hydrate(self) -> list[Answer[T]]:
+        """Make every variant that `hydrate=` names fresh: promoted where the database proves it, else computed."""
+        return upkeep.hydrate(self.declaration)
+
+    def get_cache_info(self) -> CacheInfo:
+        """Give the size, the keys (at most 1,000) and the limits of what is stored."""
+        rows = cold.rows_of(cold.alias_of(self.declaration), self.name).exclude(payload=None)
+        bounds = limits(self.declaration)
+        return CacheInfo(
+            name=self.name,
+            cache_size=rows.count(),
+            redis_enabled=hot.is_redis(),
+            ttl_seconds=bounds.ttl,
+            stale_ttl_seconds=bounds.stale_ttl,
+            keys_cached=list(rows.order_by("key").values_list("key", flat=True)[:MAX_LISTED]),
+            schema=self.declaration.fingerprint,
+            breaker_open=hot.breaker.is_open,
+        )
+
+
+registry: Registry[Statistic[..., Any]] = Registry()
+
+
+def statistic(
+    *refused: Any,
+    name: str | None = None,
+    ttl: timedelta | None = None,
+    stale_ttl: timedelta | None = None,
+    depends_on: Mapping[Any, Scope] | Iterable[Any] = (),
+    on_change: Literal["expire", "revalidate"] = "expire",
+    version: str | int = "",
+    hydrate: bool | Iterable[Mapping[str, Any]] | Callable[[], Iterable[Mapping[str, Any]]] = False,
+    using: str | None = None,
+) -> Callable[[Callable[P, T]], Statistic[P, T]]:
+    """Declare a typed function of a module as a statistic; always with parentheses.
+
+    `ttl` and `stale_ttl` are timedeltas counted from the moment before the compute read anything; None means the
+    settings TTL and STALE_TTL. `depends_on` names the models it is computed from, and which of its parameters a row
+    decides. `on_change="revalidate"` lets a value whose source changed be given as stale. `version` is part of the
+    schema: change it when the same parameters mean another value. `hydrate` names the variants to keep warm: True for
+    a finite signature, a list of mappings, or a callable that gives one. `using` is the database of its rows and
+    sources. Raises DeclarationError, naming what is wrong and the cure.
+    """
+    if refused:
+        raise DeclarationError(f"{refused[0]!r}: write `@statistic()`, with parentheses and named options.")
+
+    def declare(function: Callable[P, T]) -> Statistic[P, T]:
+        place = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}"
+        try:
+            check_ttls(ttl, stale_ttl)
+            if on_change not in ("expire", "revalidate"):
+                raise DeclarationError(f"on_change is {on_change!r}. Write 'expire' or 'revalidate'.")
+            parameters, result = read_function(function)
+            declared = Statistic(
+                Declaration(
+                    function=function,
+                    parameters=parameters,
+                    result=result,
+                    explicit_name=None if name is None else check_name(name),
+                    ttl=ttl,
+                    stale_ttl=stale_ttl,
+                    sources=read_sources(depends_on),
+                    on_change=on_change,
+                    version=version,
+                    hydrate=hydrate,
+                    using=using,
+                )
+            )
+            registry.add(cast("Statistic[..., Any]", declared))
+        except DeclarationError as error:
+            raise DeclarationError(f"{place}: {error}") from error
+        return declared
+
+    return declare
+
+
+def check_ttls(ttl: timedelta | None, stale_ttl: timedelta | None) -> None:
+    """Raise DeclarationError for durations that are none, not above 0, or contradict each other."""
+    for label, value in (("ttl", ttl), ("stale_ttl", stale_ttl)):
+        if value is not None and (not isinstance(value, timedelta) or value <= timedelta(0)):
+            raise DeclarationError(f"{label} is {value!r}. Give a timedelta above 0, for example timedelta(minutes=5).")
+    if ttl is not None and stale_ttl is not None and stale_ttl < ttl:
+        raise DeclarationError(
+            f"stale_ttl ({stale_ttl}) is below ttl ({ttl}). Both count from the compute; make it at least {ttl}."
+        )

@@ -1,0 +1,18 @@
+"""The app: finds the statistics of every installed app, and registers the system checks."""
+
+from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+
+
+class StatisticsCacheConfig(AppConfig):
+    """Loads every installed app's `statistics.py` when all models are ready, as the admin does with `admin.py`."""
+
+    name = "statistics_cache"
+    verbose_name = "statistics"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Import what registers itself."""
+        from . import checks  # noqa: F401  (checks need the app registry)
+
+        autodiscover_modules("statistics")

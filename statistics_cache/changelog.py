@@ -1,0 +1,53 @@
+"""The log of invalidations: what is written when a scope changes, and the sums that tell a token from the truth.
+
+A generation is `sum(base) + sum(jump)` over an entry's scopes, of folded and unfolded rows, read in one statement.
+"""
+
+from collections.abc import Collection, Iterable
+from random import randint
+
+from django.db import connections
+from django.db.models import BigIntegerField
+
+from .entry import Generations
+from .keys import EPOCH_SCOPE, EVERY_SCOPE
+from .models import StatisticInvalidation, StatisticScope
+
+MAX_JUMP = 2**31 - 1  # random, so that two histories never reach one sum; small, so that sums stay in a bigint
+MAX_CAUSE = 200  # characters, the column's width
+
+
+def record(alias: str, statistic: str, scopes: Iterable[str], cause: str) -> int:
+    """Log one jump of each scope and give it. It counts when the surrounding transaction commits."""
+    jump = randint(1, MAX_JUMP)
+    rows = [
+        StatisticInvalidation(statistic=statistic, scope=scope, jump=jump, cause=cause[:MAX_CAUSE]) for scope in scopes
+    ]
+    StatisticInvalidation.objects.using(alias).bulk_create(rows)
+    return jump
+
+
+def sums_sql(alias: str, scopes: int) -> str:
+    """Give the SQL of one row (scope, total) per scope that ever moved; its arguments are `sums_arguments` of them."""
+    connection = connections[alias]
+    quote = connection.ops.quote_name
+    total = f"CAST(SUM(n) AS {BigIntegerField().cast_db_type(connection)})"
+    where = f"WHERE statistic = %s AND scope IN ({', '.join(['%s'] * scopes)})"
+    folded = f"SELECT scope, base AS n FROM {quote(StatisticScope._meta.db_table)} {where}"  # noqa: S608
+    logged = f"SELECT scope, jump AS n FROM {quote(StatisticInvalidation._meta.db_table)} {where}"  # noqa: S608
+    return f"SELECT scope, {total} AS total FROM ({folded} UNION ALL {logged}) moved GROUP BY scope"  # noqa: S608
+
+
+def sums_arguments(statistic: str, scopes: Collection[str]) -> list[str]:
+    """Give the arguments of `sums_sql` for these scopes."""
+    return [statistic, *scopes] * 2
+
+
+def all_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Give everything an entry belongs to: every scope, the epoch, and its own."""
+    return (EVERY_SCOPE, EPOCH_SCOPE, *scopes)
+
+
+def add_up(totals: dict[str, int], scopes: Iterable[str]) -> Generations:
+    """Give an entry's generations from the totals of its scopes; a scope that never moved counts 0."""
+    return Generations(sum(totals.get(scope, 0) for scope in all_scopes(scopes)), totals.get(EPOCH_SCOPE, 0))

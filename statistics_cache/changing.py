@@ -1,0 +1,108 @@
+"""The change path: what invalidates or clears entries, what is logged of it, what is delivered after the commit."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from functools import partial
+from time import time
+from typing import Any, Literal
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from . import changelog, cold, hot
+from .declaration import Declaration
+from .keys import EPOCH_SCOPE, EVERY_SCOPE
+from .models import StatisticEntry
+from .transactions import after_commit, in_transaction
+
+Tier = Literal["both", "hot", "cold"]
+
+MAX_SIBLINGS = 1_000  # rows that a partial invalidation moves; beyond, the whole scope falls: right, only less exact
+BY_HAND = "by hand"
+
+
+def invalidate(declaration: Declaration[..., Any], texts: Mapping[str, str], cause: str = BY_HAND) -> None:
+    """Make every variant that has these parameters be computed anew; none named, every variant.
+
+    Where they name part of a scope, its other entries follow the jump and stay current; above 1,000 rows, and inside a
+    transaction (where their locks would hold up other writers), the whole scope falls.
+    """
+    alias = cold.alias_of(declaration)
+    shape = widest_shape(declaration, texts)
+    scope = declaration.scope({name: texts[name] for name in shape})
+    if len(shape) == len(texts) or in_transaction(alias):
+        changelog.record(alias, declaration.name, [scope], cause)
+    else:
+        with transaction.atomic(using=alias):
+            siblings = [
+                row for row in lock_scope(alias, declaration.name, scope) if not cold.matches(row.params, texts)
+            ]
+            cold.move(alias, siblings, changelog.record(alias, declaration.name, [scope], cause))
+    deliver(alias, declaration.name, [scope])
+
+
+def widest_shape(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> tuple[str, ...]:
+    """Give the shape of scope that names most of these parameters and no other; () means every scope."""
+    return max((shape for shape in declaration.shapes if set(shape) <= set(texts)), key=len, default=())
+
+
+def lock_scope(alias: str, statistic: str, scope: str) -> list[StatisticEntry]:
+    """Lock and give the rows of a scope, in one order for all; none if there are more than 1,000."""
+    rows = cold.rows_of(alias, statistic, scope).select_for_update().order_by("pk")
+    found = list(rows.only("pk", "params", "scopes")[: MAX_SIBLINGS + 1])
+    return [row for row in found if cold.belongs(row, scope)] if len(found) <= MAX_SIBLINGS else []
+
+
+def deliver(alias: str, statistic: str, scopes: Iterable[str]) -> None:
+    """Move the hot generations once the change is committed, and not at all if it is rolled back."""
+    after_commit(alias, partial(hot.bump, statistic, list(scopes)))
+
+
+def clear(
+    declaration: Declaration[..., Any],
+    texts: Mapping[str, str],
+    tier: Tier = "both",
+    older_than: timedelta | None = None,
+    cause: str = BY_HAND,
+) -> int:
+    """Delete the copies of every variant that has these parameters, and give how many rows that concerned.
+
+    What is cleared in both tiers never comes back, not even as stale: the epoch moves, and only entries that were not
+    meant follow. In one tier alone, copies are deleted and nothing moves.
+    """
+    alias = cold.alias_of(declaration)
+    rows = matching_rows(alias, declaration.name, texts, older_than)
+    if tier == "hot":
+        return clear_hot(alias, declaration, rows, everything=not texts and older_than is None)
+    if tier == "cold":
+        return cold.delete(alias, rows)
+    with transaction.atomic(using=alias):
+        jump = changelog.record(alias, declaration.name, [EPOCH_SCOPE], cause)
+        count = cold.delete(alias, rows)
+        if texts or older_than is not None:
+            cold.move_all(alias, declaration.name, jump)
+    deliver(alias, declaration.name, [EVERY_SCOPE])
+    return count
+
+
+def matching_rows(
+    alias: str, statistic: str, texts: Mapping[str, str], older_than: timedelta | None = None
+) -> QuerySet[StatisticEntry]:
+    """Give the rows of a statistic that have these parameters and were computed before a moment."""
+    rows = cold.rows_of(alias, statistic)
+    if older_than is not None:
+        rows = rows.filter(computed_at__lt=cold.time_for(time() - older_than.total_seconds()))
+    if texts:
+        rows = rows.filter(pk__in=[row.pk for row in rows.iterator() if cold.matches(row.params, texts)])
+    return rows
+
+
+def clear_hot(
+    alias: str, declaration: Declaration[..., Any], rows: QuerySet[StatisticEntry], *, everything: bool
+) -> int:
+    """Delete hot copies alone; the database may prove and promote their rows again."""
+    names = list(rows.values_list("schema", "key"))
+    after_commit(alias, partial(hot.delete, names))
+    if everything:
+        after_commit(alias, partial(hot.delete_statistic, declaration.name))
+    return len(names)

@@ -1,0 +1,43 @@
+"""System checks with stable ids: what `manage.py check` says of the settings, the two tiers and the declarations.
+
+An Error breaks a promise; a Warning costs speed or time. Those marked * run with `check --deploy` only.
+
+| id | what is wrong |
+|---|---|
+| E001 | `STATISTICS_CACHE` holds something wrong |
+| E002 | CACHE_ALIAS names no usable entry of `CACHES` |
+| E003 | the alias is a DummyCache, which keeps nothing |
+| E004 | the alias ignores exceptions: a failed delivery would look delivered |
+| E005 | the alias stores pickles, not text |
+| E006 | the alias reads from replicas, which run behind delivered changes |
+| E011 | `using` names no entry of `DATABASES` |
+| E012 | a router sends a source, or the app's own models, to another database than the statistic's |
+| E021 | `depends_on` names no installed model |
+| E022 | a scope names no parameter of the function |
+| E023 | a field path in a scope leads nowhere |
+| E024 | `fields=` names no field of the model |
+| E025 | `hydrate=` names variants without end, too many, or none of the signature |
+| W001 | another alias has the same LOCATION: django-redis gives both the options of whichever is used first |
+| W002 | the alias has no socket timeouts: a hung server costs seconds per call |
+| W003 | the alias lets its client try again |
+| W011* | the alias is in-process memory: processes do not see each other's changes |
+| W012* | the server evicts keys that have no timeout, so generations too |
+| W013* | the server could not be asked what it evicts |
+| W014* | ENABLED is False: every call computes |
+"""
+
+from django.core.checks import register
+
+from .cold_tier import check_databases, check_routers
+from .declarations import check_hydration, check_sources
+from .deployment import check_enabled, check_eviction, check_processes
+from .hot_tier import check_alias, check_connections, check_contract, check_settings
+
+TAG = "statistics_cache"
+
+for _check in (check_settings, check_alias, check_contract, check_connections):
+    register(_check, TAG)
+for _check in (check_databases, check_routers, check_sources, check_hydration):
+    register(_check, TAG)
+for _check in (check_processes, check_eviction, check_enabled):
+    register(_check, TAG, deploy=True)

@@ -1,0 +1,183 @@
+"""Checks of what `@statistic` was told: sources, scopes, fields, hydration."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import CheckMessage
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model
+
+from statistics_cache.api import registry
+from statistics_cache.declaration import Declaration
+from statistics_cache.exceptions import DeclarationError, ParameterError
+from statistics_cache.parameters import did_you_mean
+from statistics_cache.sources import Source
+
+from .messages import error
+
+
+class Unresolved(LookupError):
+    """A model or a path that leads nowhere; the text says at which step, and what there is instead."""
+
+
+def declarations() -> list[Declaration[..., Any]]:
+    """Give every declaration."""
+    return [found.declaration for found in registry.all()]
+
+
+def check_sources(**_: Any) -> list[CheckMessage]:
+    """Report every source that is no model, and every scope or field that names nothing."""
+    return [
+        fault
+        for declaration in declarations()
+        for source in declaration.sources
+        for fault in source_faults(declaration, source)
+    ]
+
+
+def source_faults(declaration: Declaration[..., Any], source: Source) -> Iterator[CheckMessage]:
+    """Give what is wrong with one source; another statistic is one too."""
+    for name in source.paths:
+        if name not in declaration.parameters.adapters:
+            yield error(
+                22,
+                f"{declaration.name}: the scope of {source.label} names {name!r}, which is no parameter of it.",
+                f"Name a parameter.{did_you_mean(name, declaration.parameters.adapters)}",
+                declaration.path,
+            )
+    if hasattr(source.model, "declaration"):
+        return
+    try:
+        model = find_model(source)
+    except Unresolved as wrong:
+        hint = "Name a model of an installed app, as a class or as 'app_label.Model'."
+        yield error(21, f"{declaration.name}: depends_on names {wrong}", hint, declaration.path)
+        return
+    yield from path_faults(declaration, source, model)
+    yield from field_faults(declaration, source, model)
+
+
+def path_faults(declaration: Declaration[..., Any], source: Source, model: type[Model]) -> Iterator[CheckMessage]:
+    """Give the paths of a scope that do not lead to one value."""
+    for path in source.paths.values():
+        try:
+            walk(model, path)
+        except Unresolved as wrong:
+            yield error(
+                23,
+                f"{declaration.name}: the path {path!r} in the scope of {source.label} leads nowhere: {wrong}",
+                "Correct the path, or give a callable that takes the instance and gives the scope.",
+                declaration.path,
+            )
+
+
+def field_faults(declaration: Declaration[..., Any], source: Source, model: type[Model]) -> Iterator[CheckMessage]:
+    """Give the names in `fields=` that a save of the model cannot name."""
+    known = dict.fromkeys(name for field in model._meta.concrete_fields for name in (field.name, field.attname))
+    for name in source.fields or ():
+        if name not in known:
+            yield error(
+                24,
+                f"{declaration.name}: fields= of {source.label} names {name!r}, which is no field of it.",
+                f"Name fields of the model.{did_you_mean(name, known)}",
+                declaration.path,
+            )
+
+
+def find_model(source: Source) -> type[Model]:
+    """Give a source's model. Raises Unresolved for one that is none, abstract or not installed."""
+    given = source.model
+    if isinstance(given, str):
+        return find_named_model(given)
+    if not issubclass(given, Model):
+        raise Unresolved(f"{source.label}, which is no model.")
+    if given._meta.abstract:
+        raise Unresolved(f"{source.label}, which is abstract and has no rows of its own.")
+    return given
+
+
+def find_named_model(label: str) -> type[Model]:
+    """Give the model of a label. Raises Unresolved with the nearest one."""
+    try:
+        found: type[Model] = apps.get_model(label)
+    except (LookupError, ValueError) as wrong:
+        known = {model._meta.label: model for model in apps.get_models()}
+        raise Unresolved(f"{label!r}, which is no installed model.{did_you_mean(label, known)}") from wrong
+    return found
+
+
+def walk(model: type[Model], path: str) -> list[type[Model]]:
+    """Give the models that a path comes through, the first one's too. Raises Unresolved at the step that fails."""
+    passed = [model]
+    *relations, last = path.split("__")
+    for step in relations:
+        related = find_field(passed[-1], step).related_model
+        if not isinstance(related, type):
+            raise Unresolved(f"{passed[-1]._meta.label}.{step} is no relation, so nothing can follow it.")
+        passed.append(related)
+    find_field(passed[-1], last)
+    return passed
+
+
+def find_field(model: type[Model], step: str) -> Any:
+    """Give a field that has one value per row. Raises Unresolved with the nearest one."""
+    options = model._meta
+    if step == "pk":
+        return options.pk
+    try:
+        field = options.get_field(step)
+    except FieldDoesNotExist as wrong:
+        known = {field.name: field for field in options.get_fields() if not is_to_many(field)}
+        raise Unresolved(f"{options.label} has no field {step!r}.{did_you_mean(step, known)}") from wrong
+    if is_to_many(field):
+        raise Unresolved(f"{options.label}.{step} has many values per row.")
+    return field
+
+
+def is_to_many(field: Any) -> bool:
+    """Tell whether a field has many values per row."""
+    return bool(field.one_to_many or field.many_to_many)
+
+
+def models_of(declaration: Declaration[..., Any]) -> list[type[Model]]:
+    """Give every installed model that a statistic is computed from: sources, those on their paths, and those of
+    statistics it depends on. What cannot be found is left to `check_sources`."""
+    found: dict[type[Model], None] = {}
+    for source in declaration.sources:
+        if hasattr(source.model, "declaration"):
+            found |= dict.fromkeys(models_of(source.model.declaration))
+        else:
+            found |= dict.fromkeys(models_of_source(source))
+    return list(found)
+
+
+def models_of_source(source: Source) -> list[type[Model]]:
+    """Give a source's model and those on the paths of its scope, as far as they can be found."""
+    try:
+        model = find_model(source)
+        return [model, *(step for path in source.paths.values() for step in walk(model, path))]
+    except Unresolved:
+        return []
+
+
+def check_hydration(**_: Any) -> list[CheckMessage]:
+    """Report what `hydrate=` names and no call can mean; a callable is not called."""
+    found = []
+    for declaration in declarations():
+        try:
+            hydration_of(declaration)()
+        except (DeclarationError, ParameterError) as wrong:
+            hint = "Give True for a finite signature of at most 1,000 variants, a list of mappings, or a callable."
+            found.append(error(25, f"{declaration.name}: hydrate= is wrong: {wrong}", hint, declaration.path))
+    return found
+
+
+def hydration_of(declaration: Declaration[..., Any]) -> Callable[[], object]:
+    """Give what tries a declaration's `hydrate=`. An iterator is left alone: it can be read only once."""
+    given = declaration.hydrate
+    if given is True:
+        return declaration.grid
+    if isinstance(given, list | tuple):
+        return lambda: [declaration.new_variant((), dict(parameters)) for parameters in given]
+    return lambda: None

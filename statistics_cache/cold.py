@@ -1,0 +1,216 @@
+"""The cold tier: reading rows together with what proves them, storing behind the fence, deleting."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from django.conf import settings as django_settings
+from django.db import InterfaceError, OperationalError, connections, router
+from django.db.models import F, Q, QuerySet
+
+from .changelog import add_up, all_scopes, sums_arguments, sums_sql
+from .declaration import Declaration, Variant
+from .entry import CLOCK_TOLERANCE, Copy, Generations, moment
+from .keys import EVERY_SCOPE
+from .models import KEPT_COSTS, StatisticEntry
+from .transactions import in_transaction
+
+OUTAGES = (OperationalError, InterfaceError)  # what Django raises when a database is out, locked, full or read-only
+SCOPE_SEPARATOR = "\n"  # JSON spells it \n, so no scope holds it
+COLUMNS = ("key", "payload", "generation", "epoch", "computed_at", "cost", "failures", "last_error", "retry_at")
+READ_AT_ONCE = 500  # variants in one statement; SQLite takes at least 32,766 arguments, and each has a few
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the table says of one variant; `copy` is None where only a failure is recorded."""
+
+    copy: Copy | None
+    failures: int
+    last_error: str
+    retry_at: float | None
+
+
+class Proof(NamedTuple):
+    """One variant's row, and the database's generations at the same instant."""
+
+    row: Row | None
+    database: Generations
+
+    @property
+    def copy(self) -> Copy | None:
+        """Give the row's copy, if it has one of this epoch; one of another epoch was cleared."""
+        copy = self.row.copy if self.row else None
+        return copy if copy and copy.database.epoch == self.database.epoch else None
+
+
+def alias_of(declaration: Declaration[..., Any]) -> str:
+    """Give the database that holds a statistic's rows and sources."""
+    return declaration.using or router.db_for_write(StatisticEntry)
+
+
+def prove(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> dict[str, Proof] | None:
+    """Read rows and generations of variants in one statement, by key; None when the database is out.
+
+    Inside a transaction the error is raised instead: it has already spoilt the transaction.
+    """
+    alias = alias_of(declaration)
+    try:
+        found: dict[str, Proof] = {}
+        for start in range(0, len(variants), READ_AT_ONCE):
+            found |= _prove(alias, declaration, variants[start : start + READ_AT_ONCE])
+        return found
+    except OUTAGES:
+        if in_transaction(alias):
+            raise
+        return None
+
+
+def _prove(alias: str, declaration: Declaration[..., Any], variants: Sequence[Variant]) -> dict[str, Proof]:
+    scopes = list(dict.fromkeys(scope for variant in variants for scope in all_scopes(variant.scopes)))
+    keys = [variant.key for variant in variants]
+    arguments = [declaration.fingerprint, *keys, *sums_arguments(declaration.name, scopes)]
+    rows: dict[str, Row] = {}
+    totals: dict[str, int] = {}
+    with connections[alias].cursor() as cursor:
+        cursor.execute(proof_sql(alias, len(keys), len(scopes)), arguments)
+        for is_total, *columns in cursor.fetchall():
+            if is_total:
+                totals[columns[0]] = int(columns[2])
+            else:
+                rows[columns[0]] = read_row(alias, columns)
+    return {variant.key: Proof(rows.get(variant.key), add_up(totals, variant.scopes)) for variant in variants}
+
+
+@lru_cache(maxsize=256)
+def proof_sql(alias: str, keys: int, scopes: int) -> str:
+    """Give the statement, made once per shape: rows and sums must be of one instant, also where there is no row."""
+    quote = connections[alias].ops.quote_name
+    names = ", ".join(map(quote, COLUMNS))
+    rows = (
+        f"SELECT 0, {names} FROM {quote(StatisticEntry._meta.db_table)} "  # noqa: S608  (names only; values are bound)
+        f"WHERE {quote('schema')} = %s AND {quote('key')} IN ({', '.join(['%s'] * keys)})"
+    )
+    nulls = ", ".join(["NULL"] * (len(COLUMNS) - 3))
+    sums = f"SELECT 1, scope, NULL, total, {nulls} FROM ({sums_sql(alias, scopes)}) sums"  # noqa: S608
+    return f"{rows} UNION ALL {sums}"
+
+
+def read_row(alias: str, columns: Sequence[Any]) -> Row:
+    """Make a row of the columns that the statement gives."""
+    _, payload, generation, epoch, computed_at, cost, failures, last_error, retry_at = columns
+    copy = None
+    if payload is not None:
+        computed = read_time(alias, "computed_at", computed_at) or 0.0
+        copy = Copy(payload, computed, cost, Generations(generation, epoch), "cold")
+    return Row(copy, failures, last_error, read_time(alias, "retry_at", retry_at))
+
+
+def read_time(alias: str, field: str, value: Any) -> float | None:
+    """Give a column's time in seconds, through the converters of its field and backend."""
+    if value is None:
+        return None
+    connection = connections[alias]
+    column = StatisticEntry._meta.get_field(field).get_col(StatisticEntry._meta.db_table)  # type: ignore[union-attr]
+    for convert in (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)):
+        value = convert(value, column, connection)
+    return seconds_of(value)
+
+
+def seconds_of(stored: datetime) -> float:
+    """Give a stored time in seconds since the Unix epoch; without time zones it is stored as of UTC."""
+    return (stored if stored.tzinfo else stored.replace(tzinfo=UTC)).timestamp()
+
+
+def time_for(seconds: float) -> datetime:
+    """Give a time as a DateTimeField stores it."""
+    aware = moment(seconds)
+    return aware if django_settings.USE_TZ else aware.replace(tzinfo=None)
+
+
+def fence(copy: Copy, now: float) -> Q:
+    """Let a store pass only over an earlier capture; a row from the future, left by a clock since set back, is earlier.
+
+    Never `generation <= mine` alone: of two computes of one generation the one that began later has the newer data.
+    """
+    generation = copy.database.generation
+    same = Q(computed_at__lte=time_for(copy.computed_at)) | Q(computed_at__gt=time_for(now + CLOCK_TOLERANCE))
+    return Q(payload=None) | Q(generation__lt=generation) | Q(generation=generation) & same
+
+
+def store(declaration: Declaration[..., Any], variant: Variant, copy: Copy, now: float, reason: str) -> bool:
+    """Store a copy and tell whether the fence let it: False means that the row is of a later capture."""
+    entries = StatisticEntry.objects.using(alias_of(declaration))
+    identity = {"key": variant.key, "schema": declaration.fingerprint}
+    costs = entries.filter(**identity).values_list("costs", flat=True).first()
+    if costs is None:
+        blank = StatisticEntry(
+            **identity,
+            statistic=declaration.name,
+            scopes=join_scopes(variant.scopes),
+            params=variant.json,
+        )
+        entries.bulk_create([blank], ignore_conflicts=True)
+    passed = entries.filter(fence(copy, now), **identity).update(
+        payload=copy.payload,
+        generation=copy.database.generation,
+        epoch=copy.database.epoch,
+        computed_at=time_for(copy.computed_at),
+        cost=copy.cost,
+        costs=[*(costs or []), round(copy.cost, 6)][-KEPT_COSTS:],
+        reason=reason,
+        failures=0,
+        last_error="",
+        retry_at=None,
+    )
+    return passed > 0
+
+
+def join_scopes(scopes: Iterable[str]) -> str:
+    """Write scopes one a line, each between two separators, so that one can be looked for."""
+    return "".join(f"{SCOPE_SEPARATOR}{scope}" for scope in scopes) + SCOPE_SEPARATOR
+
+
+def rows_of(alias: str, statistic: str, scope: str = EVERY_SCOPE) -> QuerySet[StatisticEntry]:
+    """Give a statistic's rows, of every schema; with a scope, those that may belong to it."""
+    rows = StatisticEntry.objects.using(alias).filter(statistic=statistic)
+    return rows if scope == EVERY_SCOPE else rows.filter(scopes__contains=join_scopes([scope]))
+
+
+def matches(params: str, texts: Mapping[str, str]) -> bool:
+    """Tell whether stored parameters have these values, each a JSON text."""
+    stored = json.loads(params)
+    return all(
+        name in stored and canonical(stored[name]) == canonical(json.loads(text)) for name, text in texts.items()
+    )
+
+
+def canonical(value: object) -> str:
+    """Write a JSON value in one way: equality in Python would merge 1, 1.0 and true."""
+    return json.dumps(value, sort_keys=True)
+
+
+def belongs(row: StatisticEntry, scope: str) -> bool:
+    """Tell whether a row belongs to a scope; the database's comparison may overlook case."""
+    return scope == EVERY_SCOPE or scope in row.scopes.split(SCOPE_SEPARATOR)
+
+
+def delete(alias: str, rows: QuerySet[StatisticEntry]) -> int:
+    """Delete rows and give their number."""
+    return rows.using(alias).delete()[0]
+
+
+def move(alias: str, rows: Iterable[StatisticEntry], jump: int) -> None:
+    """Let rows follow a jump of their scope, whatever generation they have: the change was not about them."""
+    moved = StatisticEntry.objects.using(alias).filter(pk__in=[row.pk for row in rows])
+    moved.update(generation=F("generation") + jump)
+
+
+def move_all(alias: str, statistic: str, jump: int) -> None:
+    """Let every row of a statistic follow a jump of its epoch: the clearing was not about those that are left."""
+    rows = rows_of(alias, statistic)
+    list(rows.select_for_update().order_by("pk").values_list("pk"))  # locked in one order, as everywhere
+    rows.update(generation=F("generation") + jump, epoch=F("epoch") + jump)

@@ -1,0 +1,96 @@
+"""The one setting, `STATISTICS_CACHE`: a dict, read at use and checked as a whole."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Self
+
+from django.conf import settings as django_settings
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from .declaration import Declaration
+from .entry import Limits
+from .exceptions import SettingsError
+from .parameters import did_you_mean
+
+NOTHING: dict[str, Any] = {}
+
+
+def to_seconds(value: object) -> object:
+    """Take a timedelta for a number of seconds."""
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+Seconds = Annotated[float, BeforeValidator(to_seconds), Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """The settings and their defaults; a duration is a number of seconds or a timedelta, above 0."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ENABLED: bool = Field(True, description="False computes every call live and stores nothing.")
+    CACHE_ALIAS: str = Field("default", description="The entry of CACHES that is the hot tier.")
+    KEY_PREFIX: str = Field("statistics", pattern=r"^[!-~]{1,20}$", description="The start of every hot key.")
+    TTL: Seconds = Field(300, description="The age below which an entry is fresh.")
+    STALE_TTL: Seconds = Field(3600, description="The age below which an entry may be served at all.")
+    PROOF_INTERVAL: Seconds = Field(30, description="How long a hot entry is believed without asking the database.")
+    HYDRATION_ENABLED: bool = Field(True, description="False makes `hydrate` do nothing.")
+    BREAKER_PAUSE: Seconds = Field(5, description="How long a cache that failed is left alone.")
+
+    @model_validator(mode="after")
+    def stale_ttl_is_not_below_ttl(self) -> Self:
+        """Refuse a STALE_TTL that is given and below TTL."""
+        if "STALE_TTL" in self.model_fields_set and self.STALE_TTL < self.TTL:
+            raise ValueError(
+                f"STALE_TTL ({self.STALE_TTL:g} s) is below TTL ({self.TTL:g} s); both count from the compute"
+            )
+        return self
+
+
+class _Memo:
+    """The last dict that was read with what it says; a new dict (`override_settings`) is read anew."""
+
+    last: tuple[object, Settings | None] = (None, None)
+
+
+def settings() -> Settings:
+    """Give the settings in force. Raises SettingsError, naming the key and what to write."""
+    given = getattr(django_settings, "STATISTICS_CACHE", NOTHING)
+    known, read = _Memo.last
+    if read is None or given is not known:
+        read = read_settings(given)
+        _Memo.last = (given, read)
+    return read
+
+
+def read_settings(given: object) -> Settings:
+    """Check a dict of settings. Raises SettingsError with every fault in it."""
+    if not isinstance(given, Mapping):
+        raise SettingsError(f"STATISTICS_CACHE is {given!r}. Make it a dict, for example {{'TTL': 300}}.")
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError(" ".join(describe(fault) for fault in error.errors())) from error
+
+
+def describe(fault: Mapping[str, Any]) -> str:
+    """Say what is wrong with one key."""
+    if not fault["loc"]:
+        return f"STATISTICS_CACHE: {fault['msg']}."
+    name = str(fault["loc"][0])
+    if fault["type"] == "extra_forbidden":
+        return f"STATISTICS_CACHE has no key {name!r}.{did_you_mean(name, Settings.model_fields)}"
+    return f"STATISTICS_CACHE[{name!r}] is {fault['input']!r}: {fault['msg']}."
+
+
+def limits(declaration: Declaration[..., Any]) -> Limits:
+    """Give a statistic's ttl, stale_ttl and proof interval in seconds, as they are now.
+
+    Of a ttl and a stale_ttl that contradict each other, the one from the settings gives way to the declared one.
+    """
+    conf = settings()
+    ttl = declaration.ttl.total_seconds() if declaration.ttl else conf.TTL
+    if declaration.stale_ttl is None:
+        return Limits(ttl, max(conf.STALE_TTL, ttl), conf.PROOF_INTERVAL)
+    stale_ttl = declaration.stale_ttl.total_seconds()
+    return Limits(min(ttl, stale_ttl), stale_ttl, conf.PROOF_INTERVAL)

@@ -1,0 +1,160 @@
+"""What is stored of a value in each tier, what a read answers, and how old either may be."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+State = Literal["fresh", "stale", "expired"]
+Reason = Literal["transaction", "clock", "source", "age", "unproven"]
+Tier = Literal["hot", "cold", "computed"]
+
+CLOCK_TOLERANCE = 1.0  # seconds; hosts that NTP keeps differ by milliseconds, and a step back is larger
+HEADER_VERSION = "statistic/1"  # text that is no integer: django-redis stores and returns integers raw
+
+
+class Generations(NamedTuple):
+    """The database's sums for one entry: all its scopes, and the epoch alone."""
+
+    generation: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A token with its times: what was known before a compute read anything.
+
+    `computed_at` and `proved_at` are seconds since the Unix epoch, whole microseconds; `hot` holds the hot tier's
+    generations (`*` first, then each scope), None where the hot tier could not tell.
+    """
+
+    computed_at: float
+    proved_at: float
+    hot: tuple[int, ...] | None
+    database: Generations
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One tier's copy of an entry."""
+
+    payload: str
+    computed_at: float
+    cost: float
+    database: Generations
+    tier: Literal["hot", "cold"]
+    hot: tuple[int, ...] | None = None
+    proved_at: float = 0.0
+
+    def age(self, now: float) -> float:
+        """Give the seconds since the compute began; not below 0."""
+        return max(0.0, now - self.computed_at)
+
+    def is_of_the_future(self, now: float) -> bool:
+        """Tell whether a clock stepped back since, by more than hosts differ."""
+        return self.computed_at > now + CLOCK_TOLERANCE
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T_co]):
+    """What a read gives: a value and where it comes from.
+
+    `state` is "fresh" or "stale"; a stale answer has one `reason`. `tier` is where it was found, or "computed".
+    `age` and `cost` are timedeltas, `computed_at` is the moment before the compute read anything.
+    """
+
+    value: T_co
+    state: State
+    reason: Reason | None
+    tier: Tier
+    computed_at: datetime
+    age: timedelta
+    cost: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Generic[T_co]):
+    """Everything known of one stored value; a peek that changes nothing.
+
+    `generation` and `epoch` are those it was computed at; `expires_in` is the time until no policy may serve it.
+    """
+
+    statistic: str
+    parameters: dict[str, Any]
+    value: T_co
+    state: State
+    reason: Reason | None
+    tier: Tier
+    computed_at: datetime
+    age: timedelta
+    cost: timedelta
+    expires_in: timedelta
+    generation: int
+    epoch: int
+    schema: str
+    size: int
+    failures: int
+    last_error: str
+
+
+class Limits(NamedTuple):
+    """How long an entry is fresh, servable, and believed without proof: seconds."""
+
+    ttl: float
+    stale_ttl: float
+    proof: float
+
+
+def judge(copy: Copy, now: float, limits: Limits, *, current: bool | None) -> tuple[State, Reason | None]:
+    """Give the state of a copy and the reason; `current` is what the database says of its token, None if it is out.
+
+    The first reason that holds is given: clock, source, age, unproven.
+    """
+    if copy.age(now) >= limits.stale_ttl:
+        return "expired", "age"
+    if copy.is_of_the_future(now):
+        return "stale", "clock"
+    if current is False:
+        return "stale", "source"
+    if copy.age(now) >= limits.ttl:
+        return "stale", "age"
+    return ("fresh", None) if current else ("stale", "unproven")
+
+
+def microseconds(seconds: float) -> float:
+    """Round a time to whole microseconds, which every tier keeps exactly."""
+    return round(seconds, 6)
+
+
+def moment(seconds: float) -> datetime:
+    """Give a time in seconds since the Unix epoch as an aware datetime in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def write_header(key: str, copy: Copy) -> str:
+    """Give the text of a hot copy: one line that says what it is, then the payload."""
+    tokens = ",".join(map(str, copy.hot or ()))
+    times = f"{copy.computed_at:.6f} {copy.proved_at:.6f} {copy.cost:.6f}"
+    return f"{HEADER_VERSION} {key} {tokens} {copy.database.generation} {copy.database.epoch} {times}\n{copy.payload}"
+
+
+def read_header(key: str, text: object) -> Copy | None:
+    """Read a hot copy; None for anything else, whatever it is: another key's, truncated, foreign or hostile."""
+    if not isinstance(text, str):
+        return None
+    header, newline, payload = text.partition("\n")
+    fields = header.split(" ")
+    if len(fields) != 8 or not newline or fields[0] != HEADER_VERSION or fields[1] != key:
+        return None
+    try:
+        tokens = tuple(map(int, fields[2].split(",")))
+        generations = Generations(int(fields[3]), int(fields[4]))
+        computed_at, proved_at, cost = map(float, fields[5:])
+    except ValueError:
+        return None
+    if not isfinite(computed_at + proved_at + cost):
+        return None
+    return Copy(payload, computed_at, cost, generations, "hot", tokens, proved_at)

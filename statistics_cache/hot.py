@@ -1,0 +1,178 @@
+"""The hot tier: entries as text and one generation per scope, through Django's cache API, behind a breaker."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from random import randint
+from time import time
+from typing import Any, NamedTuple, TypeVar
+
+from django.core.cache import BaseCache, caches
+from django_redis.cache import RedisCache
+from django_redis.exceptions import ConnectionInterrupted
+from redis import exceptions as redis
+
+from .breaker import Breaker
+from .conf import limits, settings
+from .declaration import Declaration, Variant
+from .entry import Copy, microseconds, read_header, write_header
+from .keys import EVERY_SCOPE, generation_key, hot_entry_key
+
+R = TypeVar("R")
+
+# Connection, timeout, loading (a ConnectionError), full, read-only; MISCONF is told by its text.
+OUTAGES = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.OutOfMemoryError,
+    redis.ReadOnlyError,
+    ConnectionError,
+    TimeoutError,
+)
+SUSPECTS = (redis.RedisError, ConnectionInterrupted, OSError)  # what is looked at; what is no outage is raised
+MAX_START = 2**52  # a generation starts anywhere below: Redis' Lua gives exact integers up to 2**53
+MAX_DELTA = 2**20  # each change moves it by a random positive number, so that a repeated command never matches
+DELETED_AT_ONCE = 1_000  # keys in one command, so that Redis is never held up for long
+MAX_BUMPS = 8  # scopes bumped one by one; beyond, every scope of the statistic falls at once
+
+breaker = Breaker("hot", lambda: settings().BREAKER_PAUSE)
+
+
+class Read(NamedTuple):
+    """What one `get_many` found: `at` is the time before it; `tokens` is None unless every generation was there."""
+
+    at: float
+    copy: Copy | None
+    tokens: tuple[int, ...] | None
+
+
+def is_outage(error: BaseException) -> bool:
+    """Tell whether an error means that the server is out, rather than that we are wrong."""
+    if isinstance(error, ConnectionInterrupted):
+        return error.__cause__ is not None and is_outage(error.__cause__)
+    return isinstance(error, OUTAGES) or (isinstance(error, redis.ResponseError) and str(error).startswith("MISCONF"))
+
+
+def cache() -> BaseCache:
+    """Give the alias's cache of this thread."""
+    return caches[settings().CACHE_ALIAS]
+
+
+def is_redis() -> bool:
+    """Tell whether the alias is a Redis or Valkey server and answers, as far as this process knows."""
+    return isinstance(cache(), RedisCache) and not breaker.is_open
+
+
+def ask(operation: Callable[[BaseCache], R], default: R) -> R:
+    """Run one operation behind the breaker; give the default while the server is out."""
+    if not breaker.allows():
+        return default
+    try:
+        result = operation(cache())
+    except SUSPECTS as error:
+        if not is_outage(error):
+            raise
+        breaker.failed(error)
+        return default
+    breaker.succeeded()
+    return result
+
+
+@lru_cache(maxsize=8_192)
+def keys_of(prefix: str, fingerprint: str, statistic: str, key: str, scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """Give a variant's hot keys: its entry, the generation of `*`, then that of each scope."""
+    generations = (generation_key(prefix, statistic, scope) for scope in (EVERY_SCOPE, *scopes))
+    return (hot_entry_key(prefix, fingerprint, key), *generations)
+
+
+def hot_keys(declaration: Declaration[..., Any], variant: Variant) -> tuple[str, ...]:
+    """Give a variant's hot keys."""
+    return keys_of(settings().KEY_PREFIX, declaration.fingerprint, declaration.name, variant.key, variant.scopes)
+
+
+def read_many(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> list[Read]:
+    """Read entries and generations in one round trip; nothing is found while the server is out."""
+    at = microseconds(time())
+    keys = [hot_keys(declaration, variant) for variant in variants]
+    found = ask(lambda cache: cache.get_many({name for names in keys for name in names}), {})
+    return [
+        Read(at, read_header(variant.key, found.get(names[0])), tokens_of(found, names[1:]))
+        for variant, names in zip(variants, keys, strict=True)
+    ]
+
+
+def read(declaration: Declaration[..., Any], variant: Variant) -> Read:
+    """Read one entry and its generations."""
+    return read_many(declaration, [variant])[0]
+
+
+def tokens_of(found: dict[str, Any], names: Sequence[str]) -> tuple[int, ...] | None:
+    """Give the generations; None unless each is there and an integer, for missing equals nothing."""
+    tokens = tuple(found.get(name) for name in names)
+    return tokens if all(type(token) is int for token in tokens) else None  # type: ignore[return-value]
+
+
+def start_tokens(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> list[tuple[int, ...] | None]:
+    """Give each missing generation a random start, then read the tokens: what another process added first wins."""
+    keys = [hot_keys(declaration, variant)[1:] for variant in variants]
+    names = list(dict.fromkeys(name for group in keys for name in group))
+
+    def start(cache: BaseCache) -> dict[str, Any]:
+        there = cache.get_many(names)
+        for name in names:
+            if type(there.get(name)) is not int:
+                discard_foreign(cache, name, there.get(name))
+                cache.add(name, randint(1, MAX_START), timeout=None)
+        return cache.get_many(names)
+
+    found = ask(start, {})
+    return [tokens_of(found, group) for group in keys]
+
+
+def discard_foreign(cache: BaseCache, name: str, value: object) -> None:
+    """Delete what stands in a generation's place and is none; a missing generation only makes readers ask."""
+    if value is not None:
+        cache.delete(name)
+
+
+def write(declaration: Declaration[..., Any], variant: Variant, copy: Copy) -> None:
+    """Store a copy for as long as it may be served. Its tokens decide whether anybody believes it."""
+    timeout = limits(declaration).stale_ttl - copy.age(time())
+    if copy.hot is None or timeout <= 0:
+        return
+    name = hot_keys(declaration, variant)[0]
+    ask(lambda cache: cache.set(name, write_header(variant.key, copy), timeout=timeout), None)
+
+
+def bump(statistic: str, scopes: Iterable[str]) -> None:
+    """Move the generations of scopes: entries that hold the old ones are believed no more.
+
+    A missing generation is left missing, which means unknown. Above 8 scopes, the one of every scope moves instead.
+    """
+    named = list(dict.fromkeys(scopes))
+    prefix = settings().KEY_PREFIX
+    for scope in named if len(named) <= MAX_BUMPS else [EVERY_SCOPE]:
+        name = generation_key(prefix, statistic, scope)
+        ask(lambda cache, name=name: bump_one(cache, name), None)  # type: ignore[misc]
+
+
+def bump_one(cache: BaseCache, name: str) -> None:
+    """Move one generation; what cannot be moved is deleted, for then it is unknown."""
+    try:
+        cache.incr(name, randint(1, MAX_DELTA))
+    except (ValueError, TypeError):  # it is missing, vanished in between, or is no number
+        cache.delete(name)
+
+
+def delete(entries: Iterable[tuple[str, str]]) -> None:
+    """Delete the hot copies of entries, each named by schema and key."""
+    prefix = settings().KEY_PREFIX
+    names = [hot_entry_key(prefix, schema, key) for schema, key in entries]
+    for start in range(0, len(names), DELETED_AT_ONCE):
+        some = names[start : start + DELETED_AT_ONCE]
+        ask(lambda cache, some=some: cache.delete_many(some), None)  # type: ignore[misc]
+
+
+def delete_statistic(statistic: str) -> None:
+    """Delete every hot copy of a statistic, where the backend can list keys (django-redis can)."""
+    pattern = f"{settings().KEY_PREFIX}:entry:*:{statistic}:*"
+    ask(lambda cache: cache.delete_pattern(pattern) if hasattr(cache, "delete_pattern") else None, None)

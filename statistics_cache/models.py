@@ -1,0 +1,82 @@
+"""The cold tier: entries, the log of invalidations, and the sums that the log is folded into."""
+
+from django.db import models
+from django.db.models import Q
+
+from .declaration import MAX_NAME
+from .keys import MAX_LENGTH
+
+KEPT_COSTS = 24  # the last computes an entry remembers, for its sparkline
+
+
+class StatisticEntry(models.Model):
+    """One variant's stored value; a row without a payload only records a failure."""
+
+    key = models.CharField(max_length=MAX_LENGTH)
+    schema = models.CharField(max_length=12, help_text="Fingerprint of the value's JSON schema and version.")
+    statistic = models.CharField(max_length=MAX_NAME)
+    scopes = models.TextField(blank=True, help_text="The scopes whose changes concern this entry, one a line.")
+    params = models.TextField(help_text="The parameters as canonical JSON.")
+    payload = models.TextField(null=True, help_text="The value as JSON text, in the order it was computed in.")  # noqa: DJ001  (absent is not empty)
+    generation = models.BigIntegerField(default=0, help_text="What the database's sum was before the compute.")
+    epoch = models.BigIntegerField(default=0, help_text="The part of the generation that only clearing moves.")
+    computed_at = models.DateTimeField(null=True, help_text="The moment before the compute read anything.")
+    cost = models.FloatField(default=0.0, help_text="Seconds that the last compute took.")
+    costs = models.JSONField(default=list, help_text="Seconds of the last computes, oldest first.")
+    reason = models.CharField(max_length=20, blank=True, help_text="Why it was computed.")
+    failures = models.PositiveIntegerField(default=0, help_text="Computes that failed since the last success.")
+    last_error = models.TextField(blank=True)
+    retry_at = models.DateTimeField(null=True, help_text="No compute is tried before this moment.")
+
+    class Meta:
+        """The key is unique per schema; due entries are found by age, per statistic."""
+
+        verbose_name = "statistic entry"
+        verbose_name_plural = "statistic entries"
+        constraints = (models.UniqueConstraint(fields=["key", "schema"], name="statistic_entry_unique"),)
+        indexes = (models.Index(fields=["statistic", "computed_at"], name="statistic_entry_by_age"),)
+
+    def __str__(self) -> str:
+        """Give the readable key."""
+        return self.key
+
+
+class StatisticInvalidation(models.Model):
+    """One change of one scope, written in the transaction that made it: append only, folded by the tick."""
+
+    statistic = models.CharField(max_length=MAX_NAME)
+    scope = models.CharField(max_length=MAX_LENGTH, blank=True)
+    jump = models.BigIntegerField(help_text="A random positive number: two histories never reach one sum.")
+    cause = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        """Rows are summed by statistic and scope."""
+
+        verbose_name = "statistic invalidation"
+        constraints = (models.CheckConstraint(condition=Q(jump__gte=1), name="statistic_jump_positive"),)
+        indexes = (models.Index(fields=["statistic", "scope"], name="statistic_invalidation_scope"),)
+
+    def __str__(self) -> str:
+        """Give what changed and why."""
+        return f"{self.statistic} {self.scope or 'cleared'}: {self.cause}"
+
+
+class StatisticScope(models.Model):
+    """The folded sum of one scope's jumps; never deleted, for a sum that went back would prove old entries."""
+
+    statistic = models.CharField(max_length=MAX_NAME)
+    scope = models.CharField(max_length=MAX_LENGTH, blank=True)
+    base = models.BigIntegerField(default=0)
+    last_cause = models.CharField(max_length=200, blank=True)
+    changed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """One row per scope."""
+
+        verbose_name = "statistic scope"
+        constraints = (models.UniqueConstraint(fields=["statistic", "scope"], name="statistic_scope_unique"),)
+
+    def __str__(self) -> str:
+        """Give the scope's name."""
+        return f"{self.statistic} {self.scope}"

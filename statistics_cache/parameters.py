@@ -1,0 +1,149 @@
+"""A statistic's parameters, read from its signature: what a call means, whichever way it is written."""
+
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from enum import Enum
+from itertools import islice, product
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+
+from .exceptions import DeclarationError, ParameterError
+from .roundtrip import NotEqual, holds_nul, to_json
+
+RESERVED = frozenset({"allow_stale", "result", "token", "wait", "tier"})  # arguments of the verbs themselves
+MAX_GRID = 1_000  # variants that `hydrate=True` may name; more wants a list or a callable that chooses
+VARIADIC = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+
+
+class Parameters:
+    """The validated signature of one function."""
+
+    def __init__(self, function: Callable[..., Any], hints: Mapping[str, Any]) -> None:
+        """Read the signature. Raises DeclarationError, naming the parameter and the cure."""
+        self.signature = inspect.signature(function)
+        self.hints = {name: hints.get(name) for name in self.signature.parameters}
+        self.adapters: dict[str, TypeAdapter[Any]] = {}
+        for name, parameter in self.signature.parameters.items():
+            self.adapters[name] = self._adapter(parameter, hints)
+
+    @staticmethod
+    def _adapter(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> TypeAdapter[Any]:
+        name = parameter.name
+        if stars := VARIADIC.get(parameter.kind):
+            raise DeclarationError(f"parameter {stars}{name} is open-ended. Name each parameter.")
+        if name in RESERVED:
+            raise DeclarationError(f"parameter {name!r} is an argument of the verbs. Give it another name.")
+        if name not in hints:
+            raise DeclarationError(f"parameter {name!r} has no annotation. Annotate it, for example `{name}: str`.")
+        try:
+            return TypeAdapter(hints[name])
+        except (PydanticSchemaGenerationError, PydanticUserError) as error:
+            raise DeclarationError(
+                f"parameter {name!r} has a type that pydantic cannot validate: {hints[name]!r}. "
+                "Use str, int, bool, date, Decimal, UUID, an Enum, a Literal, or Optional of these."
+            ) from error
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Give every parameter's validated value, defaults included. Raises ParameterError by name."""
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            self.refuse_unknown(kwargs)
+            raise ParameterError(f"{error}. Its parameters are {self.signature}.") from error
+        bound.apply_defaults()
+        return {name: self.validate(name, value) for name, value in bound.arguments.items()}
+
+    def bind_some(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the validated values of the parameters that are named; one omitted or None means any."""
+        self.refuse_unknown(kwargs)
+        try:
+            named = self.signature.bind_partial(*args, **kwargs).arguments
+        except TypeError as error:
+            raise ParameterError(f"{error}. Its parameters are {self.signature}.") from error
+        return {name: self.validate(name, value) for name, value in named.items() if value is not None}
+
+    def validate(self, name: str, value: object) -> Any:
+        """Validate one parameter, as pydantic does by default: members of an Enum and their values alike."""
+        try:
+            return self.adapters[name].validate_python(value)
+        except ValidationError as error:
+            raise ParameterError(f"parameter {name!r} is {value!r}: {error.errors()[0]['msg']}.") from error
+
+    def spell(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """Give each value's JSON text. Two values that the type keeps apart never share one: what could is refused."""
+        return {name: self._text(name, value) for name, value in values.items()}
+
+    def _text(self, name: str, value: object) -> str:
+        try:
+            text = to_json(self.adapters[name], value, exact=True)
+        except NotEqual as error:
+            raise ParameterError(f"parameter {name!r} is {value!r}, which JSON cannot keep: {error.reason}.") from error
+        if holds_nul(text):
+            raise ParameterError(f"parameter {name!r} holds NUL, which databases refuse. Remove it.")
+        return text
+
+    def parse(self, text: str) -> dict[str, Any]:
+        """Read parameters from a JSON object, as commands take them. Raises ParameterError."""
+        try:
+            given = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ParameterError(f"{text!r} is not JSON ({error}). Write for example {self.example()}.") from error
+        if not isinstance(given, dict):
+            raise ParameterError(f"{text!r} is not a JSON object. Write for example {self.example()}.")
+        self.refuse_unknown(given)
+        return given
+
+    def example(self) -> str:
+        """Give a JSON object that names the first parameter, for messages."""
+        return json.dumps({name: "…" for name in islice(self.adapters, 1)}, ensure_ascii=False)
+
+    def refuse_unknown(self, names: Mapping[str, Any]) -> None:
+        """Raise ParameterError for the first name that is no parameter, with the nearest one."""
+        for name in names:
+            if name not in self.adapters:
+                raise ParameterError(f"there is no parameter {name!r}.{did_you_mean(name, self.adapters)}")
+
+    def grid(self) -> Iterator[dict[str, Any]]:
+        """Give every variant of a finite signature. Raises DeclarationError where there is no end, or over 1,000."""
+        choices = {name: list(finite(name, hint)) for name, hint in self.hints.items()}
+        count = 1
+        for values in choices.values():
+            count *= len(values)
+        if count > MAX_GRID:
+            raise DeclarationError(
+                f"hydrate=True means {count:,} variants; at most {MAX_GRID:,} are allowed. Give a list or a callable."
+            )
+        return (dict(zip(choices, values, strict=True)) for values in product(*choices.values()))
+
+
+def finite(name: str, hint: Any) -> Iterator[Any]:
+    """Give every value of an Enum, a Literal, bool, None, or a union of these."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        yield from finite(name, get_args(hint)[0])
+    elif origin in (Union, UnionType):
+        for member in get_args(hint):
+            yield from finite(name, member)
+    elif origin is Literal:
+        yield from get_args(hint)
+    elif hint is bool:
+        yield from (False, True)
+    elif hint in (None, NoneType):
+        yield None
+    elif isinstance(hint, type) and issubclass(hint, Enum):
+        yield from hint
+    else:
+        raise DeclarationError(
+            f"hydrate=True wants a finite signature, and parameter {name!r} has no end. Give a list or a callable."
+        )
+
+
+def did_you_mean(name: str, known: Mapping[str, Any]) -> str:
+    """Give the end of a message about an unknown name: the nearest known one, or all of them."""
+    if near := get_close_matches(name, known, n=1):
+        return f" Did you mean {near[0]!r}?"
+    return f" There are: {', '.join(sorted(known))}." if known else " There are none."
