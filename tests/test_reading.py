@@ -1,0 +1,306 @@
+"""What a read gives, on every hot tier: freshness, staleness, promotion, and what the database proves."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.core.cache import caches
+from django.db import transaction
+from django.test.utils import CaptureQueriesContext
+from django.db import connection
+from time_machine import Traveller
+
+from statistics_cache import hot, reading
+from statistics_cache.models import StatisticEntry
+from tests.models import Paint
+from tests.samples import Color, Computed, Stock, nested, shelf, stock, strict, total
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hot_tier")]
+
+SECOND = timedelta(seconds=1)
+
+
+def hot_names() -> tuple[str, ...]:
+    """Give the hot keys of `stock(RED)`: entry, `*`, scope."""
+    return hot.hot_keys(stock.declaration, stock.declaration.variant((Color.RED,), {}))
+
+
+def test_a_call_computes_once(clock: Traveller) -> None:
+    """The second call of a variant finds what the first one stored, whichever way it is written."""
+    assert stock(Color.RED) == stock("red", doubled=False) == stock(color=Color.RED) == Stock(pots=0, litres=0)
+    assert Computed.of("stock") == 1
+    assert [stock.answer(Color.RED).tier, stock.answer(Color.BLUE).tier] == ["hot", "computed"]
+
+
+def test_a_flushed_cache_answers_from_the_table() -> None:
+    """After a flush nothing is computed: the database proves the row, and the next read is hot again."""
+    stock(Color.RED)
+    caches["statistics"].clear()
+    assert [stock.answer(Color.RED).tier for _ in range(2)] == ["cold", "hot"]
+    assert Computed.of("stock") == 1
+
+
+def test_a_hot_hit_asks_no_database() -> None:
+    """A hot hit costs no query."""
+    stock(Color.RED)
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert stock.answer(Color.RED).tier == "hot"
+    assert len(queries) == 0
+
+
+@pytest.mark.parametrize(
+    ("age", "fresh", "servable"),
+    [(299.999, True, True), (300, False, True), (3599.999, False, True), (3600, False, False)],
+)
+def test_boundaries_are_strict(clock: Traveller, age: float, fresh: bool, servable: bool) -> None:
+    """An entry is fresh while its age is below ttl, and servable while it is below stale_ttl."""
+    shelf(Color.RED)
+    clock.shift(age)
+    assert shelf.is_fresh(Color.RED) is fresh
+    assert (shelf.get(Color.RED) is not None) is servable
+    assert (shelf.get(Color.RED, allow_stale=False) is not None) is fresh
+
+
+def test_a_stale_answer_says_so(clock: Traveller) -> None:
+    """A stale answer is marked, with its reason, its age and its tier."""
+    stock(Color.RED)
+    clock.shift(400)
+    answer = stock.answer(Color.RED, wait=False)
+    assert answer is not None
+    assert (answer.state, answer.reason, answer.age) == ("stale", "age", 400 * SECOND)
+
+
+def test_a_call_that_finds_a_stale_entry_computes(clock: Traveller) -> None:
+    """As long as nothing can be queued, a call never gives what is stale."""
+    stock(Color.RED)
+    clock.shift(400)
+    assert stock.answer(Color.RED).tier == "computed"
+
+
+def test_a_miss_without_waiting_is_none() -> None:
+    """`wait=False` and `get` never compute."""
+    assert stock.answer(Color.RED, wait=False) is None
+    assert stock.get(Color.RED) is None
+    assert stock.entry(Color.RED) is None
+    assert Computed.of("stock") == 0
+
+
+def test_no_stale_where_the_ttls_are_one(clock: Traveller) -> None:
+    """Where stale_ttl equals ttl nothing stale exists, whoever asks for it."""
+    strict()
+    clock.shift(300)
+    assert strict.get() is None
+    assert strict.get(allow_stale=True) is None
+
+
+def test_a_changed_source_is_refused_or_marked() -> None:
+    """A changed entry is a miss where the statistic expires it, and stale by source where it revalidates."""
+    stock(Color.RED)
+    shelf(Color.RED)
+    stock.invalidate(Color.RED)
+    shelf.invalidate(Color.RED)
+    assert stock.get(Color.RED, allow_stale=True) is None
+    answer = shelf.answer(Color.RED, wait=False)
+    assert answer is not None
+    assert (answer.state, answer.reason) == ("stale", "source")
+
+
+def test_the_proof_ages(clock: Traveller, django_assert_num_queries: Callable[..., object]) -> None:
+    """A hot hit is believed for PROOF_INTERVAL; then one statement proves it again, and it is believed anew."""
+    stock(Color.RED)
+    clock.shift(30)
+    with django_assert_num_queries(1):
+        assert stock.answer(Color.RED).state == "fresh"
+    with django_assert_num_queries(0):
+        assert stock.answer(Color.RED).tier == "hot"
+
+
+def test_a_lost_delivery_is_repaired_within_the_proof_interval(
+    clock: Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An invalidation that the cache never got is seen when the proof is PROOF_INTERVAL old, not before."""
+    stock(Color.RED)
+    monkeypatch.setattr(hot, "bump", lambda *_: None)
+    stock.invalidate(Color.RED)
+    clock.shift(14)
+    assert stock.answer(Color.RED).tier == "hot"
+    clock.shift(16)
+    assert stock.answer(Color.RED).tier == "computed"
+
+
+def test_readers_prove_early(
+    clock: Traveller, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Callable[..., object]
+) -> None:
+    """The reader who draws it proves a hit before its proof is too old; the others are served without a query."""
+    stock(Color.RED)
+    clock.shift(29)
+    monkeypatch.setattr(reading, "random", lambda: 1.0)
+    with django_assert_num_queries(0):
+        stock(Color.RED)
+    monkeypatch.setattr(reading, "random", lambda: 0.0)
+    with django_assert_num_queries(1):
+        stock(Color.RED)
+    with django_assert_num_queries(0):
+        stock(Color.RED)
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_an_evicted_key_is_repaired(lost: int) -> None:
+    """Whether the entry or a generation is evicted, the next read is answered by the table and the one after hot."""
+    stock(Color.RED)
+    caches["statistics"].delete(hot_names()[lost])
+    assert [stock.answer(Color.RED).tier for _ in range(2)] in (["cold", "hot"], ["hot", "hot"])
+    assert Computed.of("stock") == 1
+
+
+def test_missing_generations_are_not_equal() -> None:
+    """An entry without tokens is not fresh when the generations are missing too: None is no token."""
+    stock(Color.RED)
+    stock.invalidate(Color.RED)
+    caches["statistics"].delete_many(hot_names()[1:])
+    assert stock.answer(Color.RED).tier == "computed"
+
+
+@pytest.mark.parametrize("step", [-3600, -20, 3600])
+def test_a_stepped_clock_keeps_nothing_fresh(clock: Traveller, step: int) -> None:
+    """An entry of the future is stale by clock; the compute that replaces it is stored and believed."""
+    stock(Color.RED)
+    clock.shift(step)
+    assert stock.answer(Color.RED).tier == "computed"
+    assert stock.answer(Color.RED).tier == "hot"
+
+
+def test_an_entry_of_the_future_is_stale_by_clock(clock: Traveller) -> None:
+    """What was computed before the clock stepped back is marked, and its age is not below 0."""
+    stock(Color.RED)
+    clock.shift(-100)
+    answer = stock.answer(Color.RED, wait=False)
+    assert answer is not None
+    assert (answer.reason, answer.age) == ("clock", timedelta(0))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "\x80abc", "statistic/1 a b c", 7, "statistic/1 x 1,2 0 0 nan nan nan\n{}", "x" * 100_000]
+)
+def test_a_foreign_hot_entry_is_a_miss_that_is_replaced(text: object) -> None:
+    """Whatever stands in the hot entry's place, the answer comes from the table and the entry is replaced."""
+    stock(Color.RED)
+    caches["statistics"].set(hot_names()[0], text)
+    assert [stock.answer(Color.RED).tier for _ in range(2)] == ["cold", "hot"]
+
+
+@pytest.mark.parametrize("payload", ["", "null", "{", '{"pots": "many"}', "[1]"])
+def test_a_foreign_payload_is_a_miss_that_is_replaced(payload: str) -> None:
+    """Whatever stands in the row, what does not decode is computed anew and replaced."""
+    stock(Color.RED)
+    StatisticEntry.objects.update(payload=payload)
+    caches["statistics"].clear()
+    assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed", "hot"]
+
+
+@pytest.mark.parametrize("foreign", ["text", "12.5", ""])
+def test_a_foreign_generation_is_unknown(foreign: str) -> None:
+    """What stands in a generation's place and is no number proves nothing, and is replaced."""
+    stock(Color.RED)
+    caches["statistics"].set(hot_names()[2], foreign)
+    assert [stock.answer(Color.RED).tier for _ in range(2)] in (["cold", "hot"], ["hot", "hot"])
+    assert type(caches["statistics"].get(hot_names()[2])) is int
+
+
+def test_the_ttl_of_the_settings_is_read_at_use(clock: Traveller, conf: Callable[..., None]) -> None:
+    """Where nothing is declared, a TTL changed at run time counts at once, for what is stored too."""
+    total()
+    clock.shift(100)
+    assert total.is_fresh()
+    conf(TTL=50)
+    assert not total.is_fresh()
+    conf(TTL=500)
+    assert total.is_fresh()
+
+
+def test_disabled_computes_live_and_stores_nothing(conf: Callable[..., None]) -> None:
+    """ENABLED = False is the kill switch."""
+    conf(ENABLED=False)
+    assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed"] * 2
+    assert stock.refresh(Color.RED).tier == "computed"
+    assert stock.get(Color.RED) is None
+    assert not StatisticEntry.objects.exists()
+
+
+def test_a_value_is_made_anew_for_each_caller() -> None:
+    """Two readers never share an object."""
+    stock(Color.RED)
+    assert stock(Color.RED) is not stock(Color.RED)
+
+
+def test_get_many_is_one_round_trip_and_one_statement(django_assert_num_queries: Callable[..., object]) -> None:
+    """Any number of variants: what is hot costs no query, what is cold one for all, only the rest is computed."""
+    wanted = [{"color": color, "doubled": doubled} for color in Color for doubled in (False, True)]
+    stock(Color.RED)
+    assert [answer.tier for answer in stock.get_many(wanted)] == ["hot", "computed", "computed", "computed"]
+    with django_assert_num_queries(0):
+        assert {answer.tier for answer in stock.get_many(wanted)} == {"hot"}
+    caches["statistics"].clear()
+    with django_assert_num_queries(1):
+        assert {answer.tier for answer in stock.get_many(wanted)} == {"cold"}
+    assert stock.get_many([]) == []
+
+
+def test_the_entry_is_a_peek() -> None:
+    """`entry` tells all that is known, and neither promotes nor computes."""
+    stock(Color.RED)
+    caches["statistics"].clear()
+    for _ in range(2):
+        entry = stock.entry(Color.RED)
+        assert entry is not None
+        assert (entry.tier, entry.state, entry.statistic) == ("cold", "fresh", "tests.stock")
+        assert entry.value == Stock(pots=0, litres=0)
+        assert entry.parameters == {"color": Color.RED, "doubled": False}
+        assert entry.size == len('{"pots":0,"litres":0}')
+
+
+def test_a_statistic_within_a_statistic_is_proved_or_computed(clock: Traveller) -> None:
+    """Inside a compute nothing comes from the hot tier, and the outer value is as old as the oldest it used."""
+    red = stock.answer(Color.RED)
+    clock.shift(100)
+    outer = nested.answer()
+    assert Computed.counts == {"stock": 2, "nested": 1}
+    assert outer.computed_at == red.computed_at
+    entry = nested.entry()
+    assert entry is not None
+    assert entry.age == 100 * SECOND
+
+
+def test_a_lost_delivery_never_reaches_an_outer_statistic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compute never uses another statistic's hot value, which may be unproven."""
+    stock(Color.RED)
+    monkeypatch.setattr(hot, "bump", lambda *_: None)
+    Paint.objects.create(color="red", litres=5)
+    stock.invalidate(Color.RED)
+    assert stock(Color.RED).litres == 0, "within PROOF_INTERVAL the lost delivery is not noticed"
+    assert nested() == 5
+
+
+def test_nothing_is_promoted_from_inside_a_transaction() -> None:
+    """What the database proves inside a transaction is as of its snapshot, so it is given and not promoted."""
+    stock(Color.RED)
+    caches["statistics"].clear()
+    with transaction.atomic():
+        assert [stock.answer(Color.RED).tier for _ in range(2)] == ["cold", "cold"]
+
+
+def test_what_is_computed_in_a_transaction_is_stored_after_its_commit(
+    django_capture_on_commit_callbacks: Callable[..., object],
+) -> None:
+    """A result waits for the commit; the one that is rolled back leaves no trace."""
+    with transaction.atomic():
+        stock(Color.RED)
+        transaction.set_rollback(True)
+    assert not StatisticEntry.objects.exists()
+    with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
+        stock(Color.RED)
+        assert not StatisticEntry.objects.exists()
+    assert StatisticEntry.objects.exists()
+    assert [stock.answer(Color.RED).tier for _ in range(2)] == ["cold", "hot"]
