@@ -1,0 +1,106 @@
+"""`manage.py demo`: the whole thing once, on real servers, in about a minute."""
+
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import caches
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.test import override_settings
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from project.catalog.generator import generate_catalogue, generate_usage
+from project.catalog.measuring import Measured, Variant, measure, variants
+from project.catalog.storing import store_catalogue
+from project.settings import redis_cache
+from project.valkey import Busy, alone, terminable, valkey
+
+WIDTH = 160  # columns: room for the longest variant
+
+
+class Command(BaseCommand):
+    """Loads a catalogue, computes every statistic, reads each from both tiers, flushes the cache and reads again."""
+
+    help = (
+        "Migrates, loads a catalogue and usage records, computes every statistic and shows what reading costs. "
+        "Starts a Valkey server of its own unless REDIS_URL is set, and leaves no process behind."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """What to load, and how much."""
+        parser.add_argument("--no-serve", action="store_true", help="end after the table (it serves nothing yet)")
+        parser.add_argument("--data", nargs="+", metavar="PATH", help="reference files to load (default: generated)")
+        parser.add_argument("--usage", type=int, default=200_000, metavar="N", help="usage records to generate")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Run it all between starting and stopping the server."""
+        if options["usage"] < 0:
+            raise CommandError(f"--usage is {options['usage']}. Give a number of records, 0 or more.", returncode=2)
+        self.progress = Progress(console=Console(stderr=True), disable=not self.stderr.isatty(), transient=True)
+        try:
+            with terminable(), real_cache(), self.progress:
+                self.stdout.write(f"cache: {settings.CACHES['statistics']['LOCATION']}")
+                self.load(options["data"], options["usage"])
+                self.show([measure(variant) for variant in self.step("computing", variants())])
+                self.flush_and_read()
+        except Busy as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            raise CommandError("interrupted; every process of the demo was stopped.", returncode=130) from None
+
+    def load(self, paths: list[str] | None, usage: int) -> None:
+        """Fill the database: the files given, or a generated catalogue, then usage records."""
+        call_command("migrate", verbosity=0)
+        if paths:
+            call_command("load_catalog", *paths, stdout=self.stdout, stderr=self.stderr)
+        else:
+            store_catalogue(generate_catalogue())
+        task = self.progress.add_task("usage records", total=usage)
+        generate_usage(usage, progress=lambda added: self.progress.advance(task, added))
+        self.stdout.write(f"{usage:,} usage records generated")
+
+    def show(self, rows: list[Measured]) -> None:
+        """Print the one table."""
+        table = Table("statistic", "variant", *TIMES, "computed / hot", box=SIMPLE)
+        for column in table.columns[2:]:
+            column.justify = "right"
+        for row in rows:
+            times = (f"{1000 * seconds:,.2f} ms" for seconds in (row.computed, row.hot, row.cold))
+            table.add_row(row.variant.statistic.name, str(row.variant), *times, f"{row.ratio:,.0f}")
+        console = Console(width=WIDTH)
+        with console.capture() as text:
+            console.print(table)
+        self.stdout.write(text.get())
+
+    def flush_and_read(self) -> None:
+        """Empty the cache and read every variant again: the table answers."""
+        caches["statistics"].clear()
+        wanted = variants()
+        tiers = [variant.statistic.answer(**variant.parameters).tier for variant in self.step("reading", wanted)]
+        self.stdout.write(f"after a flush of the cache: read {len(wanted)}, computed {tiers.count('computed')}")
+
+    def step(self, label: str, wanted: list[Variant]) -> Iterator[Variant]:
+        """Give each variant and show how far it is."""
+        yield from self.progress.track(wanted, description=label)
+
+
+TIMES = ("computed in", "read hot in", "read cold in")
+
+
+@contextmanager
+def real_cache() -> Iterator[None]:
+    """Let statistics live in Redis: the server of REDIS_URL, else one of our own, stopped at the end."""
+    if settings.REDIS_URL:
+        yield
+        return
+    with ExitStack() as stack:
+        stack.enter_context(alone(settings.RUN_DIR))
+        url = stack.enter_context(valkey(settings.RUN_DIR / "valkey"))
+        stack.enter_context(override_settings(CACHES=settings.CACHES | {"statistics": redis_cache(url)}))
+        yield

