@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.core.cache import caches
@@ -77,9 +78,11 @@ def test_is_fresh_and_get_are_strict_about_the_ttl(clock: Traveller) -> None:
     ("named", "left"),
     [({}, 0), ({"grouped": True}, 2), ({"include_backend_variations": True, "grouped": True}, 3)],
 )
-def test_invalidate_drops_every_variant_that_is_named(named: dict[str, bool], left: int) -> None:
+def test_invalidate_drops_every_variant_that_is_named(named: dict[str, Any], left: int) -> None:
     """None or omitted means every variant; options name some of them; other categories stay."""
-    variants = [{"grouped": one, "include_backend_variations": two} for one in (False, True) for two in (False, True)]
+    variants: list[dict[str, Any]] = [
+        {"grouped": one, "include_backend_variations": two} for one in (False, True) for two in (False, True)
+    ]
     for category in (Category.CLIP, Category.BLIP):
         for variant in variants:
             category_statistics.set(category, result=example(category), **variant)

@@ -1,0 +1,145 @@
+"""Storing behind the fence: nothing computed earlier ever replaces what was computed later."""
+
+import json
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.db import OperationalError
+from django.db.models import Q
+from time_machine import Traveller
+
+from statistics_cache import TokenError, cold
+from statistics_cache.models import KEPT_COSTS, StatisticEntry
+from statistics_cache.signals import store_failed
+from tests.models import Paint
+from tests.samples import Color, Computed, Stock, shelf, stock
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hot_tier")]
+
+OLD, NEW = Stock(pots=1, litres=1), Stock(pots=2, litres=2)
+
+
+def test_a_token_overtaken_by_a_change_is_not_fresh() -> None:
+    """A value computed before an invalidation is stored, if nothing newer is there, and never fresh."""
+    token = stock.token(Color.RED)
+    stock.invalidate(Color.RED)
+    stock.set(Color.RED, result=OLD, token=token)
+    assert stock.get(Color.RED) is None
+
+
+def test_the_fence_refuses_an_earlier_generation() -> None:
+    """After a later generation was stored an earlier one is refused, in both tiers."""
+    token = stock.token(Color.RED)
+    stock.invalidate(Color.RED)
+    stock.set(Color.RED, result=NEW)
+    assert stock.set(Color.RED, result=OLD, token=token) is False
+    assert stock.get(Color.RED) == NEW
+    caches["statistics"].clear()
+    assert stock.get(Color.RED) == NEW
+
+
+def test_the_fence_refuses_an_earlier_capture_of_one_generation(clock: Traveller) -> None:
+    """Of two computes under one generation the one that began later stays."""
+    token = stock.token(Color.RED)
+    clock.shift(1)
+    stock.set(Color.RED, result=NEW)
+    assert stock.set(Color.RED, result=OLD, token=token) is False
+    assert stock.get(Color.RED) == NEW
+
+
+def test_without_the_fence_an_earlier_capture_would_win(clock: Traveller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broken version: a store without the fence lets a durable row go back in time."""
+    token = stock.token(Color.RED)
+    clock.shift(1)
+    stock.set(Color.RED, result=NEW)
+    monkeypatch.setattr(cold, "fence", lambda *_: Q())
+    stock.set(Color.RED, result=OLD, token=token)
+    assert stock.get(Color.RED) == OLD
+
+
+def test_a_store_in_the_same_microsecond_passes(clock: Traveller) -> None:
+    """A capture of the same moment is no earlier one."""
+    stock.set(Color.RED, result=OLD)
+    assert stock.set(Color.RED, result=NEW) is True
+    assert stock.get(Color.RED) == NEW
+
+
+def test_a_token_is_json_of_one_variant() -> None:
+    """A token survives JSON, and is refused for any other variant or statistic, and if it is none."""
+    token = json.loads(json.dumps(stock.token(Color.RED)))
+    assert stock.set(Color.RED, result=NEW, token=token) is True
+    with pytest.raises(TokenError, match="red"):
+        stock.set(Color.BLUE, result=NEW, token=token)
+    with pytest.raises(TokenError, match=r"tests\.stock"):
+        shelf.set(Color.RED, result=NEW, token=token)
+    with pytest.raises(TokenError, match="no token"):
+        stock.set(Color.RED, result=NEW, token="{}")  # noqa: S106
+
+
+def test_refresh_computes_whatever_is_stored() -> None:
+    """`refresh` computes and stores, also where the entry is fresh."""
+    stock(Color.RED)
+    Paint.objects.create(color="red", litres=3)
+    assert stock.refresh(Color.RED).value == Stock(pots=1, litres=3)
+    assert stock(Color.RED) == Stock(pots=1, litres=3)
+    assert Computed.of("stock") == 2
+
+
+def test_compute_touches_no_cache() -> None:
+    """`compute` is the plain function."""
+    assert stock.compute(Color.RED) == Stock(pots=0, litres=0)
+    assert not StatisticEntry.objects.exists()
+
+
+def test_the_row_tells_of_its_computes() -> None:
+    """A row holds the parameters, the scopes, the last 24 costs and why it was computed."""
+    for _ in range(KEPT_COSTS + 2):
+        stock.refresh(Color.RED, doubled=True)
+    row = StatisticEntry.objects.get()
+    assert row.params == '{"color":"red","doubled":true}'
+    assert row.scopes.split() == ['color="red"']
+    assert (len(row.costs), row.costs[-1], row.reason) == (KEPT_COSTS, round(row.cost, 6), "refresh")
+
+
+def test_hydrate_computes_only_what_is_missing() -> None:
+    """`hydrate` makes each variant it names fresh; a second time there is nothing to do, also after a flush."""
+    stock(Color.RED)
+    assert sorted(answer.tier for answer in stock.hydrate()) == ["computed"] * 3 + ["hot"]
+    caches["statistics"].clear()
+    assert {answer.tier for answer in stock.hydrate()} == {"cold"}
+    assert Computed.of("stock") == 4
+
+
+def test_hydration_can_be_switched_off(conf: Any) -> None:
+    """HYDRATION_ENABLED = False makes `hydrate` do nothing."""
+    conf(HYDRATION_ENABLED=False)
+    assert stock.hydrate() == []
+    assert not StatisticEntry.objects.exists()
+
+
+def test_a_database_that_takes_no_writes_costs_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value that cannot be stored is given all the same, and the failure is signalled."""
+    failures: list[object] = []
+
+    def refuse(*_: object) -> bool:
+        raise OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(cold, "store", refuse)
+    store_failed.connect(note := lambda **kwargs: failures.append(kwargs["statistic"]))
+    assert stock(Color.RED) == Stock(pots=0, litres=0)
+    store_failed.disconnect(note)
+    assert failures == ["tests.stock"]
+    assert stock.get(Color.RED) is None
+
+
+def test_an_exception_reaches_the_caller_and_stores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the function raises is the caller's."""
+
+    def fail(*_: object) -> Stock:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("tests.samples.count_stock", fail)
+    with pytest.raises(ZeroDivisionError):
+        stock(Color.RED)
+    assert stock.get(Color.RED) is None
