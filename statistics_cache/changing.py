@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from time import time
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from django.db import transaction
-from django.db.models import QuerySet
+from django.db import router, transaction
+from django.db.models import Q, QuerySet
 
 from . import changelog, cold, hot
 from .declaration import Declaration
@@ -71,16 +71,19 @@ def clear(
     meant follow. In one tier alone, copies are deleted and nothing moves.
     """
     alias = cold.alias_of(declaration)
-    rows = matching_rows(alias, declaration.name, texts, older_than)
+    everything = not texts and older_than is None
     if tier == "hot":
-        return clear_hot(alias, declaration, rows, everything=not texts and older_than is None)
+        rows = matching_rows(alias, declaration.name, texts, older_than)
+        return clear_hot(alias, declaration, rows, everything=everything)
     if tier == "cold":
-        return cold.delete(alias, rows)
+        return cold.delete(alias, matching_rows(alias, declaration.name, texts, older_than))
     with transaction.atomic(using=alias):
+        seen = [] if everything else cold.lock_all(alias, declaration.name)
+        doomed = matching_rows(alias, declaration.name, texts, older_than)
+        left = sorted(set(seen) - set(doomed.values_list("pk", flat=True)))
         jump = changelog.record(alias, declaration.name, [EPOCH_SCOPE], cause)
-        count = cold.delete(alias, rows)
-        if texts or older_than is not None:
-            cold.move_all(alias, declaration.name, jump)
+        count = cold.delete(alias, doomed)
+        cold.follow_epoch(alias, left, jump)
     deliver(alias, declaration.name, [EVERY_SCOPE])
     return count
 
@@ -91,9 +94,10 @@ def matching_rows(
     """Give the rows of a statistic that have these parameters and were computed before a moment."""
     rows = cold.rows_of(alias, statistic)
     if older_than is not None:
-        rows = rows.filter(computed_at__lt=cold.time_for(time() - older_than.total_seconds()))
+        rows = rows.filter(computed_at__lt=cold.time_for(max(0.0, time() - older_than.total_seconds())))
     if texts:
-        rows = rows.filter(pk__in=[row.pk for row in rows.iterator() if cold.matches(row.params, texts)])
+        stored = rows.values_list("pk", "params").iterator()
+        rows = rows.filter(pk__in=[pk for pk, params in stored if cold.matches(params, texts)])
     return rows
 
 
@@ -106,3 +110,37 @@ def clear_hot(
     if everything:
         after_commit(alias, partial(hot.delete_statistic, declaration.name))
     return len(names)
+
+
+class Orphans(NamedTuple):
+    """Rows that no call reads any more: a database, the statistic that they were of, and which."""
+
+    alias: str
+    statistic: str
+    rows: QuerySet[StatisticEntry]
+
+
+def orphans(declarations: Iterable[Declaration[..., Any]], older_than: timedelta | None = None) -> list[Orphans]:
+    """Find rows of statistics that are not among these, of another schema, or of parameters that no call means."""
+    homes = {(cold.alias_of(declaration), declaration.name): declaration for declaration in declarations}
+    found = []
+    for alias in sorted({router.db_for_write(StatisticEntry), *(alias for alias, _ in homes)}):
+        names = StatisticEntry.objects.using(alias).order_by("statistic").values_list("statistic", flat=True)
+        for name in names.distinct():
+            rows = matching_rows(alias, name, {}, older_than)
+            if (declaration := homes.get((alias, name))) is not None:
+                rows = rows.filter(~Q(schema=declaration.fingerprint) | Q(pk__in=cold.unreadable(declaration)))
+            found.append(Orphans(alias, name, rows))
+    return [group for group in found if group.rows.exists()]
+
+
+def clear_orphans(group: Orphans) -> int:
+    """Delete orphaned rows in both tiers and give their number.
+
+    No epoch moves: nothing that is declared here reads them, and other code that still does (a deploy under way) has
+    lost nothing but time. Rows go first, so that it promotes none of them in between.
+    """
+    names = list(group.rows.values_list("schema", "key"))
+    count = cold.delete(group.alias, group.rows)
+    after_commit(group.alias, partial(hot.delete, names))
+    return count

@@ -1,7 +1,7 @@
 """The cold tier: reading rows together with what proves them, storing behind the fence, deleting."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,6 +14,7 @@ from django.db.models import F, Q, QuerySet
 from .changelog import add_up, all_scopes, sums_arguments, sums_sql
 from .declaration import Declaration, Variant
 from .entry import CLOCK_TOLERANCE, Copy, Generations, moment
+from .exceptions import ParameterError
 from .keys import EVERY_SCOPE
 from .models import KEPT_COSTS, StatisticEntry
 from .transactions import in_transaction
@@ -180,6 +181,36 @@ def rows_of(alias: str, statistic: str, scope: str = EVERY_SCOPE) -> QuerySet[St
     return rows if scope == EVERY_SCOPE else rows.filter(scopes__contains=join_scopes([scope]))
 
 
+def stored_variants(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> Iterator[list[Variant]]:
+    """Give the variants stored in the current schema that have these parameters, in batches, by key.
+
+    Each batch is a statement of its own: one cursor over all would hold SQLite's snapshot, and prove old rows.
+    """
+    rows = rows_of(alias_of(declaration), declaration.name).filter(schema=declaration.fingerprint).order_by("key")
+    last = ""
+    while batch := list(rows.filter(key__gt=last).values_list("key", "params")[:READ_AT_ONCE]):
+        last = batch[-1][0]
+        read = (read_variant(declaration, key, params) for key, params in batch if matches(params, texts))
+        if variants := [variant for variant in read if variant is not None]:
+            yield variants
+
+
+def read_variant(declaration: Declaration[..., Any], key: str, params: str) -> Variant | None:
+    """Give the variant of stored parameters; None where the signature has changed and no call means them any more."""
+    try:
+        variant = declaration.new_variant((), declaration.parameters.restore(params))
+    except ParameterError:
+        return None
+    return variant if variant.key == key else None
+
+
+def unreadable(declaration: Declaration[..., Any]) -> list[int]:
+    """Give the rows of the current schema whose parameters no call means any more."""
+    rows = rows_of(alias_of(declaration), declaration.name).filter(schema=declaration.fingerprint)
+    stored = rows.values_list("pk", "key", "params").iterator()
+    return [pk for pk, key, params in stored if read_variant(declaration, key, params) is None]
+
+
 def matches(params: str, texts: Mapping[str, str]) -> bool:
     """Tell whether stored parameters have these values, each a JSON text."""
     stored = json.loads(params)
@@ -209,8 +240,16 @@ def move(alias: str, rows: Iterable[StatisticEntry], jump: int) -> None:
     moved.update(generation=F("generation") + jump)
 
 
-def move_all(alias: str, statistic: str, jump: int) -> None:
-    """Let every row of a statistic follow a jump of its epoch: the clearing was not about those that are left."""
-    rows = rows_of(alias, statistic)
-    list(rows.select_for_update().order_by("pk").values_list("pk"))  # locked in one order, as everywhere
-    rows.update(generation=F("generation") + jump, epoch=F("epoch") + jump)
+def lock_all(alias: str, statistic: str) -> list[int]:
+    """Lock every row of a statistic, in one order as everywhere, and give which there are."""
+    return list(rows_of(alias, statistic).select_for_update().order_by("pk").values_list("pk", flat=True))
+
+
+def follow_epoch(alias: str, rows: Sequence[int], jump: int) -> None:
+    """Let rows follow a jump of their statistic's epoch: the clearing was not about them.
+
+    Only rows that were locked and looked at before: one stored since may be of what is cleared, so it stays behind.
+    """
+    for start in range(0, len(rows), READ_AT_ONCE):
+        some = StatisticEntry.objects.using(alias).filter(pk__in=rows[start : start + READ_AT_ONCE])
+        some.update(generation=F("generation") + jump, epoch=F("epoch") + jump)

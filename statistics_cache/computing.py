@@ -100,8 +100,11 @@ def answer_computed(value: T, computed_at: float, cost: float) -> Answer[T]:
 
 def keep(
     declaration: Declaration[..., Any], variant: Variant, captured: Capture, payload: str, cost: float, reason: str
-) -> None:
-    """Store a value, after the commit if there is a transaction: what may be rolled back is nobody else's to read."""
+) -> bool:
+    """Store a value, after the commit if there is a transaction: what may be rolled back is nobody else's to read.
+
+    Tells whether it was stored, or will be tried.
+    """
     copy = Copy(payload, captured.computed_at, cost, captured.database, "hot", captured.hot, captured.proved_at)
     alias = cold.alias_of(declaration)
     if in_transaction(alias):

@@ -28,13 +28,13 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    ENABLED: bool = Field(True, description="False computes every call live and stores nothing.")
+    ENABLED: bool = Field(default=True, description="False computes every call live and stores nothing.")
     CACHE_ALIAS: str = Field("default", description="The entry of CACHES that is the hot tier.")
-    KEY_PREFIX: str = Field("statistics", pattern=r"^[!-~]{1,20}$", description="The start of every hot key.")
+    KEY_PREFIX: str = Field("statistics", pattern=r"^[\w.:-]{1,20}$", description="The start of every hot key.")
     TTL: Seconds = Field(300, description="The age below which an entry is fresh.")
     STALE_TTL: Seconds = Field(3600, description="The age below which an entry may be served at all.")
     PROOF_INTERVAL: Seconds = Field(30, description="How long a hot entry is believed without asking the database.")
-    HYDRATION_ENABLED: bool = Field(True, description="False makes `hydrate` do nothing.")
+    HYDRATION_ENABLED: bool = Field(default=True, description="False makes `hydrate` do nothing.")
     BREAKER_PAUSE: Seconds = Field(5, description="How long a cache that failed is left alone.")
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_REMEMBERED = 4_096  # calls whose variant is kept; a dashboard has tens, and each is under 1 kB
+FINGERPRINT_LENGTH = 12  # 48 bits: only the schemas that one statistic ever had must differ
 MAX_NAME = 100  # characters; keys stay readable and the database column short
 PLAIN = frozenset({str, int, bool, NoneType})  # values that can be told apart by type and equality alone
 
@@ -91,7 +92,7 @@ class Declaration(Generic[P, T]):
         """Identify the return type's JSON schema and the `version`: entries of another one are not read."""
         schemas = [self.result.json_schema(mode=mode) for mode in ("validation", "serialization")]
         text = json.dumps([schemas, str(self.version)], sort_keys=True)
-        return sha256(text.encode()).hexdigest()[:12]
+        return sha256(text.encode()).hexdigest()[:FINGERPRINT_LENGTH]
 
     def variant(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant:
         """Give the variant that a call means; calls of plain values are remembered. Raises ParameterError."""
@@ -117,7 +118,7 @@ class Declaration(Generic[P, T]):
         return Variant(values, texts, entry_key(self.name, texts), scopes)
 
     def some(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
-        """Give the JSON texts of the parameters that are named; one omitted or None means any. Raises ParameterError."""
+        """Give the JSON text of each parameter that is named; one omitted or None means any. Raises ParameterError."""
         try:
             return self.parameters.spell(self.parameters.bind_some(args, kwargs))
         except ParameterError as error:
@@ -130,7 +131,7 @@ class Declaration(Generic[P, T]):
 
     def call(self, variant: Variant) -> T:
         """Call the plain function with a variant's values."""
-        bound = inspect.BoundArguments(self.parameters.signature, variant.values)  # type: ignore[arg-type]
+        bound = inspect.BoundArguments(self.parameters.signature, variant.values)
         return self.function(*bound.args, **bound.kwargs)
 
     def encode(self, value: T) -> str:

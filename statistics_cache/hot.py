@@ -13,7 +13,7 @@ from redis import exceptions as redis
 
 from .breaker import Breaker
 from .conf import limits, settings
-from .declaration import Declaration, Variant
+from .declaration import FINGERPRINT_LENGTH, Declaration, Variant
 from .entry import Copy, microseconds, read_header, write_header
 from .keys import EVERY_SCOPE, generation_key, hot_entry_key
 
@@ -93,7 +93,7 @@ def read_many(declaration: Declaration[..., Any], variants: Sequence[Variant]) -
     """Read entries and generations in one round trip; nothing is found while the server is out."""
     at = microseconds(time())
     keys = [hot_keys(declaration, variant) for variant in variants]
-    found = ask(lambda cache: cache.get_many({name for names in keys for name in names}), {})
+    found: dict[str, Any] = ask(lambda cache: cache.get_many({name for names in keys for name in names}), {})
     return [
         Read(at, read_header(variant.key, found.get(names[0])), tokens_of(found, names[1:]))
         for variant, names in zip(variants, keys, strict=True)
@@ -124,7 +124,7 @@ def start_tokens(declaration: Declaration[..., Any], variants: Sequence[Variant]
                 cache.add(name, randint(1, MAX_START), timeout=None)
         return cache.get_many(names)
 
-    found = ask(start, {})
+    found: dict[str, Any] = ask(start, {})
     return [tokens_of(found, group) for group in keys]
 
 
@@ -174,5 +174,6 @@ def delete(entries: Iterable[tuple[str, str]]) -> None:
 
 def delete_statistic(statistic: str) -> None:
     """Delete every hot copy of a statistic, where the backend can list keys (django-redis can)."""
-    pattern = f"{settings().KEY_PREFIX}:entry:*:{statistic}:*"
-    ask(lambda cache: cache.delete_pattern(pattern) if hasattr(cache, "delete_pattern") else None, None)
+    pattern = hot_entry_key(settings().KEY_PREFIX, "?" * FINGERPRINT_LENGTH, f"{statistic}:*")
+    if isinstance(cache(), RedisCache):
+        ask(lambda cache: cache.delete_pattern(pattern, itersize=DELETED_AT_ONCE), None)  # type: ignore[attr-defined]

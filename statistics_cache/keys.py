@@ -51,3 +51,8 @@ def hot_entry_key(prefix: str, fingerprint: str, key: str) -> str:
 def generation_key(prefix: str, statistic: str, scope: str) -> str:
     """Name one generation. It has no fingerprint: old and new code must invalidate each other."""
     return f"{prefix}:generation:{readable(f'{statistic}:{scope}')}"
+
+
+def lease_key(prefix: str, fingerprint: str, key: str) -> str:
+    """Name the right to compute one entry."""
+    return f"{prefix}:lease:{fingerprint}:{key}"

@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from .declaration import MAX_NAME
+from .declaration import FINGERPRINT_LENGTH, MAX_NAME
 from .keys import MAX_LENGTH
 
 KEPT_COSTS = 24  # the last computes an entry remembers, for its sparkline
@@ -13,7 +13,9 @@ class StatisticEntry(models.Model):
     """One variant's stored value; a row without a payload only records a failure."""
 
     key = models.CharField(max_length=MAX_LENGTH)
-    schema = models.CharField(max_length=12, help_text="Fingerprint of the value's JSON schema and version.")
+    schema = models.CharField(
+        max_length=FINGERPRINT_LENGTH, help_text="Fingerprint of the value's JSON schema and version."
+    )
     statistic = models.CharField(max_length=MAX_NAME)
     scopes = models.TextField(blank=True, help_text="The scopes whose changes concern this entry, one a line.")
     params = models.TextField(help_text="The parameters as canonical JSON.")

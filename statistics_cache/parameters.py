@@ -16,7 +16,7 @@ from .roundtrip import NotEqual, holds_nul, to_json
 
 RESERVED = frozenset({"allow_stale", "result", "token", "wait", "tier"})  # arguments of the verbs themselves
 MAX_GRID = 1_000  # variants that `hydrate=True` may name; more wants a list or a callable that chooses
-VARIADIC = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+VARIADIC: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
 
 class Parameters:
@@ -88,18 +88,31 @@ class Parameters:
 
     def parse(self, text: str) -> dict[str, Any]:
         """Read parameters from a JSON object, as commands take them. Raises ParameterError."""
+        given = self.read_object(text)
+        self.refuse_unknown(given)
+        return given
+
+    def read_object(self, text: str) -> dict[str, Any]:
+        """Read a JSON object, whatever its names are. Raises ParameterError."""
         try:
             given = json.loads(text)
         except (json.JSONDecodeError, RecursionError) as error:
             raise ParameterError(f"{text!r} is not JSON ({error}). Write for example {self.example()}.") from error
         if not isinstance(given, dict):
             raise ParameterError(f"{text!r} is not a JSON object. Write for example {self.example()}.")
-        self.refuse_unknown(given)
         return given
+
+    def restore(self, text: str) -> dict[str, Any]:
+        """Read the values of a stored JSON object, as `spell` wrote them. Raises ParameterError."""
+        given = self.parse(text)
+        try:
+            return {name: self.adapters[name].validate_json(json.dumps(value)) for name, value in given.items()}
+        except ValidationError as error:
+            raise ParameterError(f"{text!r} are no parameters of now: {error.errors()[0]['msg']}.") from error
 
     def example(self) -> str:
         """Give a JSON object that names the first parameter, for messages."""
-        return json.dumps({name: "…" for name in islice(self.adapters, 1)}, ensure_ascii=False)
+        return json.dumps(dict.fromkeys(islice(self.adapters, 1), "…"), ensure_ascii=False)
 
     def refuse_unknown(self, names: Mapping[str, Any]) -> None:
         """Raise ParameterError for the first name that is no parameter, with the nearest one."""

@@ -1,11 +1,11 @@
 """The read path: the hot tier in one round trip; then what the database proves; then a compute."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import random
 from time import time
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from . import cold, computing, hot
 from .conf import limits, settings
@@ -48,6 +48,13 @@ class Search(Generic[T]):
     def fresh(self) -> bool:
         """Tell whether the search found a fresh value."""
         return self.found is not None and self.found.state == "fresh"
+
+
+class Peek(NamedTuple, Generic[T]):
+    """What a look ended with: the best copy there is, and the table's row, which may record a failure alone."""
+
+    found: Found[T] | None
+    row: cold.Row | None
 
 
 def answer(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:
@@ -210,15 +217,31 @@ def search_inside(declaration: Declaration[..., T], variant: Variant) -> Search[
 
 def peek(declaration: Declaration[..., T], variant: Variant) -> Entry[T] | None:
     """Give everything known of a stored value, in whatever state; promotes and computes nothing."""
-    read = hot.read(declaration, variant)
+    peeked = peek_many(declaration, [variant])[0]
+    return to_entry(declaration, variant, peeked.found, peeked.row, limits(declaration)) if peeked.found else None
+
+
+def peek_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Peek[T]]:
+    """Look at variants without changing anything: one round trip, one statement, and the judgement of a read."""
     bounds = limits(declaration)
-    proofs = cold.prove(declaration, [variant])
+    reads = hot.read_many(declaration, variants)
+    proofs = cold.prove(declaration, variants)
     if proofs is None:
-        found, row = search_without_database(declaration, read, bounds).found, None
-    else:
-        proof = proofs[variant.key]
-        found, row = best(declaration, [read.copy, proof.copy], proof, read.at, bounds), proof.row
-    return to_entry(declaration, variant, found, row, bounds) if found else None
+        return [Peek(search_without_database(declaration, read, bounds).found, None) for read in reads]
+    return [
+        peek_at(declaration, read, proofs[variant.key], bounds) for variant, read in zip(variants, reads, strict=True)
+    ]
+
+
+def peek_at(declaration: Declaration[..., T], read: hot.Read, proof: cold.Proof, bounds: Limits) -> Peek[T]:
+    """Judge what both tiers hold of one variant."""
+    return Peek(best(declaration, [read.copy, proof.copy], proof, read.at, bounds), proof.row)
+
+
+def peek_stored(declaration: Declaration[..., T], texts: Mapping[str, str]) -> Iterator[tuple[Variant, Peek[T]]]:
+    """Look at every variant that the table holds in the current schema and that has these parameters, in batches."""
+    for variants in cold.stored_variants(declaration, texts):
+        yield from zip(variants, peek_many(declaration, variants), strict=True)
 
 
 def to_entry(

@@ -32,7 +32,8 @@ class Registry(Generic[D]):
         name = statistic.declaration.name
         if (known := self.named.setdefault(name, statistic)) is not statistic:
             raise DeclarationError(
-                f"{known.declaration.path} already is the statistic {name!r}. Rename one of them, or give another name=."
+                f"{known.declaration.path} already is the statistic {name!r}. "
+                "Rename one of them, or give another name=."
             )
 
     def all(self) -> list[D]:

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, from_json
 
 ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -28,12 +28,15 @@ def to_json(adapter: TypeAdapter[Any], value: object, *, exact: bool = False) ->
     """
     try:
         text = adapter.dump_json(value, warnings="error").decode()
+        from_json(text, allow_inf_nan=False)
         back = adapter.validate_json(text)
     except PydanticSerializationError as error:
         raise NotEqual((), str(error)) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise NotEqual(first["loc"], f"its JSON is refused: {first['msg']}") from error
+    except ValueError as error:  # infinities that a model's config writes as they are
+        raise NotEqual((), f"its text is no JSON: {error}") from error
     if (exact or back != value) and (path := difference(value, back, exact=exact)) is not None:
         raise NotEqual(path, "it comes back from JSON as another value")
     return text

@@ -15,13 +15,13 @@ store_failed = Signal()
 
 
 @receiver(breaker_changed)
-def log_breaker(name: str, is_open: bool, error: Exception | None, **kwargs: Any) -> None:
+def log_breaker(name: str, is_open: bool, error: Exception | None, **_: Any) -> None:
     """Log one line per change."""
     level, state = (logging.ERROR, "open") if is_open else (logging.INFO, "closed")
     logger.log(level, "breaker=%s state=%s error=%s", name, state, type(error).__name__ if error else None)
 
 
 @receiver(store_failed)
-def log_store_failed(statistic: str, error: Exception, **kwargs: Any) -> None:
+def log_store_failed(statistic: str, error: Exception, **_: Any) -> None:
     """Log one line per value that was not stored."""
     logger.error("store_failed statistic=%s error=%s", statistic, type(error).__name__)

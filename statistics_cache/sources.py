@@ -8,7 +8,10 @@ from .exceptions import DeclarationError
 
 Scope = str | Mapping[str, str] | Callable[[Any], Any] | None
 
-FORMS = "Write {Model: 'parameter'}, {Model: {'parameter': 'path'}}, {Model: callable}, {Model: None}, [Model] or [Source(…)]."
+FORMS = (
+    "Write {Model: 'parameter'}, {Model: {'parameter': 'path'}}, {Model: callable}, {Model: None}, [Model] "
+    "or [Source(…)]."
+)
 
 
 @dataclass(frozen=True)

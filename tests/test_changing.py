@@ -8,7 +8,8 @@ from django.core.cache import caches
 from django.db import transaction
 from time_machine import Traveller
 
-from statistics_cache import changing, hot
+from statistics_cache import changing, computing, hot
+from statistics_cache.entry import Copy
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
 from tests.samples import Color, Computed, shelf, stock, total
 
@@ -189,3 +190,23 @@ def test_a_bump_discards_what_is_no_number() -> None:
     caches["statistics"].set("statistics:generation:tests.stock:*", "foreign")
     hot.bump("tests.stock", ["*"])
     assert caches["statistics"].get("statistics:generation:tests.stock:*") is None
+
+
+def test_what_is_stored_while_clearing_does_not_survive_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compute that began before a partial clearing and stores in its midst is cleared too."""
+    stock(Color.BLUE)
+    token = stock.token(Color.RED, doubled=True)
+    look = changing.matching_rows
+
+    def store_after_the_look(*args: Any) -> Any:
+        found = look(*args)
+        late = stock.declaration.variant((Color.RED,), {"doubled": True})
+        captured = computing.read_token(stock.declaration, late, token)
+        copy = Copy('{"pots":9,"litres":9}', captured.computed_at, 0.0, captured.database, "hot", captured.hot)
+        computing.store(stock.declaration, late, copy, "set")
+        return found
+
+    monkeypatch.setattr(changing, "matching_rows", store_after_the_look)
+    stock.clear(Color.RED)
+    assert stock.get(Color.RED, doubled=True, allow_stale=True) is None
+    assert stock.is_fresh(Color.BLUE)

@@ -11,7 +11,7 @@ import pytest
 from django.core.cache import caches
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, TypeAdapter, computed_field
+from pydantic import BaseModel, ConfigDict, TypeAdapter, computed_field
 from typing_extensions import TypedDict
 
 from statistics_cache import PayloadError, statistic
@@ -36,6 +36,13 @@ class Whole(BaseModel):
     def count(self) -> int:
         """Give a number that is in the JSON and not among the fields."""
         return len(self.parts)
+
+
+class Constants(BaseModel):
+    """A model whose config writes infinities as they are."""
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+    share: float
 
 
 class Wider(Part):
@@ -102,6 +109,7 @@ NAN = float("nan")
         (Point, Point(1, Decimal("NaN")), "y"),
         (int, "seven", ""),
         (str, "\ud800", ""),
+        (Constants, Constants(share=float("inf")), ""),
     ],
 )
 def test_what_does_not_come_back_is_refused_by_its_path(kind: Any, value: object, path: str) -> None:

@@ -28,10 +28,11 @@ class AliasError(ValueError):
 
 @dataclass(frozen=True)
 class Alias:
-    """One entry of `CACHES` with its backend's class."""
+    """One entry of `CACHES` with the classes it names; `client` is django-redis' own where there is no other."""
 
     name: str
     backend: type[BaseCache]
+    client: type
     config: Mapping[str, Any]
 
     @property
@@ -48,12 +49,6 @@ class Alias:
     def is_redis(self) -> bool:
         """Tell whether django-redis or Django itself serves it from Redis."""
         return issubclass(self.backend, RedisCache | DjangoRedisCache)
-
-    @property
-    def client(self) -> type:
-        """Give the class of its django-redis client."""
-        found: type = import_string(self.options.get("CLIENT_CLASS", DEFAULT_CLIENT))
-        return found
 
     @property
     def servers(self) -> list[str]:
@@ -95,13 +90,13 @@ class Alias:
 
 def read_alias(name: str) -> Alias:
     """Read one entry of `CACHES`. Raises AliasError where it cannot be used."""
-    config = django_settings.CACHES.get(name)
+    config: Mapping[str, Any] | None = django_settings.CACHES.get(name)
     if config is None:
         raise AliasError(f"CACHES has no entry {name!r}.{did_you_mean(name, django_settings.CACHES)}")
     try:
-        alias = Alias(name, import_string(str(config["BACKEND"])), config)
+        client = import_string(config.get("OPTIONS", {}).get("CLIENT_CLASS", DEFAULT_CLIENT))
+        alias = Alias(name, import_string(str(config["BACKEND"])), client, config)
         if alias.is_django_redis:
-            issubclass(alias.client, object)
             parse_servers(alias)
     except (ImportError, KeyError, ValueError) as error:
         raise AliasError(f"CACHES[{name!r}] cannot be used: {error}") from error

@@ -90,11 +90,10 @@ def find_model(source: Source) -> type[Model]:
     given = source.model
     if isinstance(given, str):
         return find_named_model(given)
-    if not issubclass(given, Model):
-        raise Unresolved(f"{source.label}, which is no model.")
-    if given._meta.abstract:
-        raise Unresolved(f"{source.label}, which is abstract and has no rows of its own.")
-    return given
+    if given not in apps.get_models(include_auto_created=True, include_swapped=True):
+        raise Unresolved(f"{source.label}, which is no model that is installed and has rows of its own.")
+    found: type[Model] = given
+    return found
 
 
 def find_named_model(label: str) -> type[Model]:

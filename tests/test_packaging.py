@@ -1,0 +1,112 @@
+"""What is shipped, and what the README says of it: each of its code blocks runs here or in `.ci/run`."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.core.management import call_command
+
+from tests.models import Paint
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def blocks(language: str) -> list[str]:
+    """Give the README's code blocks of a language."""
+    return [text for name, text in BLOCKS if name == language]
+
+
+def test_only_what_belongs_lies_at_the_top() -> None:
+    """The top level holds the fixed names, LICENSE and dotfiles."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S607
+    tops = {name.split("/")[0] for name in listed.splitlines()}
+    allowed = {"manage.py", "pyproject.toml", "README.md", "LICENSE", "statistics_cache", "project", "tests"}
+    assert {name for name in tops if not name.startswith(".")} <= allowed
+
+
+def test_the_package_is_what_was_promised() -> None:
+    """The distribution's name, licence and four runtime dependencies."""
+    assert PROJECT["name"] == "django-statistics-cache"
+    assert PROJECT["license"] == "MIT"
+    assert {re.split(r"[><=]", name)[0] for name in PROJECT["dependencies"]} == {
+        "django",
+        "django-redis",
+        "pydantic",
+        "celery",
+    }
+    assert (ROOT / "statistics_cache" / "py.typed").exists()
+
+
+def test_importing_wants_no_settings() -> None:
+    """`import statistics_cache` works where nothing is configured."""
+    script = "import statistics_cache; statistics_cache.Source, statistics_cache.Answer"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={}, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    """The first block holds both commands, each one line."""
+    assert blocks("console")[0].splitlines() == [
+        "pip install -e '.[demo]' && python manage.py demo",
+        "pip install -e '.[test]' && pytest",
+    ]
+
+
+@pytest.mark.django_db
+def test_the_readmes_python_runs(settings: Any) -> None:
+    """The Python blocks, one after the other, run as they are and print what their comments say."""
+    Paint.objects.create(color="red", litres=3)
+    settings.STATISTICS_CACHE = settings.STATISTICS_CACHE | {}
+    namespace: dict[str, Any] = {"__name__": "project.catalog.readme"}
+    for block in blocks("python"):
+        if "CACHES = " in block:
+            continue  # settings: the next test
+        for statement, expected in examples(block):
+            if expected is None:
+                exec(statement, namespace)  # noqa: S102
+            else:
+                assert repr(eval(statement, namespace)) == expected, statement  # noqa: S307
+    caches["statistics"].clear()
+
+
+def examples(block: str) -> list[tuple[str, str | None]]:
+    """Split a block into statements, and expressions with what their comment says they give."""
+    parts: list[tuple[str, str | None]] = []
+    code: list[str] = []
+    for line in block.splitlines():
+        if found := re.fullmatch(r"(\S.*?)  # → (.*)", line):
+            parts.extend([("\n".join(code), None), (found[1], found[2])])
+            code = []
+        else:
+            code.append(line)
+    return [*parts, ("\n".join(code), None)]
+
+
+@pytest.mark.django_db
+def test_the_readmes_settings_pass_the_checks(settings: Any) -> None:
+    """The settings block, as it is, gives no error and no warning."""
+    block = next(text for text in blocks("python") if "CACHES = " in text)
+    namespace: dict[str, Any] = {}
+    exec(block, namespace)  # noqa: S102
+    settings.CACHES = {"default": settings.CACHES["default"]} | namespace["CACHES"]
+    settings.STATISTICS_CACHE = namespace["STATISTICS_CACHE"]
+    call_command("check", fail_level="WARNING")
+
+
+def test_the_readme_names_every_setting_check_and_verb() -> None:
+    """What exists is documented: settings with their defaults, verbs, commands."""
+    from statistics_cache.api import Statistic
+    from statistics_cache.conf import Settings
+
+    verbs = [name for name in vars(Statistic) if not name.startswith("_")]
+    commands = [path.stem for path in (ROOT / "statistics_cache/management/commands").glob("[a-z]*.py")]
+    for name in [*Settings.model_fields, *verbs, *commands]:
+        assert f"`{name}" in README or f".{name}(" in README, name
