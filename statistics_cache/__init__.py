@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from .entry import Answer, Entry
 from .exceptions import (
+    ComputeFailed,
+    ComputeTimeout,
     DeclarationError,
     ParameterError,
     PayloadError,
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "ComputeFailed",
+    "ComputeTimeout",
     "DeclarationError",
     "Entry",
     "ParameterError",

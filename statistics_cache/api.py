@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
 
-from . import changing, cold, computing, hot, reading, upkeep
+from . import changing, cold, computing, hot, peeking, reading, upkeep
 from .changing import Tier
 from .conf import limits
 from .declaration import Declaration, check_name, read_function
@@ -58,7 +58,7 @@ class Statistic(Generic[P, T]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Give a fresh value: found, or computed once and stored."""
-        return reading.answer(self.declaration, self.declaration.variant(args, kwargs)).value
+        return reading.value(self.declaration, self.declaration.variant(args, kwargs))
 
     @overload
     def answer(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]: ...
@@ -92,11 +92,11 @@ class Statistic(Generic[P, T]):
 
     def is_fresh(self, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Tell whether the cache holds a fresh value."""
-        return reading.search(self.declaration, self.declaration.variant(args, kwargs)).fresh
+        return reading.search(self.declaration, self.declaration.variant(args, kwargs)).fresh is not None
 
     def entry(self, *args: P.args, **kwargs: P.kwargs) -> Entry[T] | None:
         """Give everything known of the stored value, in whatever state; changes nothing."""
-        return reading.peek(self.declaration, self.declaration.variant(args, kwargs))
+        return peeking.peek(self.declaration, self.declaration.variant(args, kwargs))
 
     def compute(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the plain function; touches no cache."""

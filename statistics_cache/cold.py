@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from django.db.models import F, Q, QuerySet
 
 from .changelog import add_up, all_scopes, sums_arguments, sums_sql
 from .declaration import Declaration, Variant
-from .entry import CLOCK_TOLERANCE, Copy, Generations, moment
+from .entry import CLOCK_TOLERANCE, Copy, Generations, Row, moment
 from .exceptions import ParameterError
 from .keys import EVERY_SCOPE
 from .models import KEPT_COSTS, StatisticEntry
@@ -21,18 +20,19 @@ from .transactions import in_transaction
 
 OUTAGES = (OperationalError, InterfaceError)  # what Django raises when a database is out, locked, full or read-only
 SCOPE_SEPARATOR = "\n"  # JSON spells it \n, so no scope holds it
-COLUMNS = ("key", "payload", "generation", "epoch", "computed_at", "cost", "failures", "last_error", "retry_at")
+COLUMNS = (
+    "key",
+    "payload",
+    "generation",
+    "epoch",
+    "computed_at",
+    "cost",
+    "failures",
+    "last_error",
+    "retry_at",
+    "failed_generation",
+)
 READ_AT_ONCE = 500  # variants in one statement; SQLite takes at least 32,766 arguments, and each has a few
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What the table says of one variant; `copy` is None where only a failure is recorded."""
-
-    copy: Copy | None
-    failures: int
-    last_error: str
-    retry_at: float | None
 
 
 class Proof(NamedTuple):
@@ -102,12 +102,12 @@ def proof_sql(alias: str, keys: int, scopes: int) -> str:
 
 def read_row(alias: str, columns: Sequence[Any]) -> Row:
     """Make a row of the columns that the statement gives."""
-    _, payload, generation, epoch, computed_at, cost, failures, last_error, retry_at = columns
+    _, payload, generation, epoch, computed_at, cost, failures, last_error, retry_at, failed = columns
     copy = None
     if payload is not None:
         computed = read_time(alias, "computed_at", computed_at) or 0.0
         copy = Copy(payload, computed, cost, Generations(generation, epoch), "cold")
-    return Row(copy, failures, last_error, read_time(alias, "retry_at", retry_at))
+    return Row(copy, failures, last_error, read_time(alias, "retry_at", retry_at), failed)
 
 
 def read_time(alias: str, field: str, value: Any) -> float | None:
@@ -144,30 +144,50 @@ def fence(copy: Copy, now: float) -> Q:
 
 def store(declaration: Declaration[..., Any], variant: Variant, copy: Copy, now: float, reason: str) -> bool:
     """Store a copy and tell whether the fence let it: False means that the row is of a later capture."""
-    entries = StatisticEntry.objects.using(alias_of(declaration))
-    identity = {"key": variant.key, "schema": declaration.fingerprint}
-    costs = entries.filter(**identity).values_list("costs", flat=True).first()
-    if costs is None:
-        blank = StatisticEntry(
-            **identity,
-            statistic=declaration.name,
-            scopes=join_scopes(variant.scopes),
-            params=variant.json,
-        )
-        entries.bulk_create([blank], ignore_conflicts=True)
-    passed = entries.filter(fence(copy, now), **identity).update(
+    own, costs = own_row(declaration, variant)
+    passed = own.filter(fence(copy, now)).update(
         payload=copy.payload,
         generation=copy.database.generation,
         epoch=copy.database.epoch,
         computed_at=time_for(copy.computed_at),
         cost=copy.cost,
-        costs=[*(costs or []), round(copy.cost, 6)][-KEPT_COSTS:],
+        costs=[*costs, round(copy.cost, 6)][-KEPT_COSTS:],
         reason=reason,
         failures=0,
         last_error="",
         retry_at=None,
+        failed_generation=None,
     )
     return passed > 0
+
+
+def own_row(declaration: Declaration[..., Any], variant: Variant) -> tuple[QuerySet[StatisticEntry], list[float]]:
+    """Give the row of a variant, made blank if there is none, and the costs it remembers."""
+    entries = StatisticEntry.objects.using(alias_of(declaration))
+    own = entries.filter(key=variant.key, schema=declaration.fingerprint)
+    if (costs := own.values_list("costs", flat=True).first()) is None:
+        blank = StatisticEntry(
+            key=variant.key,
+            schema=declaration.fingerprint,
+            statistic=declaration.name,
+            scopes=join_scopes(variant.scopes),
+            params=variant.json,
+        )
+        entries.bulk_create([blank], ignore_conflicts=True)
+    return own, costs or []
+
+
+def record_failure(
+    declaration: Declaration[..., Any], variant: Variant, generation: int, text: str, retry_at: float
+) -> None:
+    """Note on a row that a compute failed; payload, generation, epoch and age stay what they are."""
+    own, _ = own_row(declaration, variant)
+    own.update(
+        failures=F("failures") + 1,
+        last_error=text,
+        retry_at=time_for(retry_at),
+        failed_generation=generation,
+    )
 
 
 def join_scopes(scopes: Iterable[str]) -> str:

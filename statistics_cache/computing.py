@@ -1,25 +1,32 @@
-"""The compute path: capture a token, call the function, store what it returned behind the fence."""
+"""The compute path: one flight per entry; capture a token, call the function, store behind the fence."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from time import perf_counter, time
+from random import uniform
+from time import monotonic, perf_counter, time
 from typing import Any, NamedTuple, TypeVar
 
+from django.db import connections
 from pydantic import TypeAdapter, ValidationError
 
-from . import cold, hot
-from .conf import settings
+from . import cold, hot, lease
+from .conf import limits, may_serve, settings
 from .declaration import Declaration, Variant
-from .entry import Answer, Capture, Copy, microseconds, moment
-from .exceptions import TokenError
+from .entry import Answer, Capture, Copy, Found, Limits, Search, microseconds, moment
+from .exceptions import ComputeFailed, ComputeTimeout, TokenError
+from .lease import Flight, Landing
 from .signals import store_failed
 from .transactions import after_commit, in_transaction
 
 T = TypeVar("T")
+Look = Callable[[], Search[T]]
+
+FIRST_RETRY, LAST_RETRY = 1.0, 300.0  # seconds after a failure until the next try: doubled each time, at most the ttl
+MAX_ERROR = 1_000  # characters of an exception's text that a row keeps
 
 
 class Token(NamedTuple):
@@ -67,48 +74,176 @@ def frame(started: float) -> Iterator[Frame]:
         use(inner.oldest)
 
 
-def capture(declaration: Declaration[..., Any], variant: Variant) -> Capture | None:
-    """Take the token of a compute that begins now: times, then hot generations, then the database's.
+def settle(declaration: Declaration[..., T], variant: Variant, ended: Search[T], look: Look[T]) -> Answer[T]:
+    """Give what a search found fresh; else compute it, or take what another caller's compute brings.
 
-    None while the database is out: nothing that is computed can be proved, so nothing is stored.
+    Waits at most WAIT_TIMEOUT for others. Raises ComputeFailed, ComputeTimeout, or what the function raises.
     """
-    at = microseconds(time())
-    hot_tokens = hot.read(declaration, variant).tokens or hot.start_tokens(declaration, [variant])[0]
-    proofs = cold.prove(declaration, [variant])
-    return Capture(at, at, hot_tokens, proofs[variant.key].database) if proofs else None
+    deadline = monotonic() + settings().WAIT_TIMEOUT
+    while (fresh := ended.fresh) is None:
+        if ended.captured is None or not may_wait(declaration):
+            return compute(declaration, variant, ended)
+        if ended.is_blocked:
+            return give_despite_failure(declaration, variant, ended)
+        if (answer := fly_or_follow(declaration, variant, ended, look, deadline)) is not None:
+            return answer
+        if monotonic() >= deadline:
+            return give_overdue(declaration, variant, ended, look)
+        ended = look()
+    return fresh.answer()
 
 
-def compute(declaration: Declaration[..., T], variant: Variant, captured: Capture | None, reason: str) -> Answer[T]:
-    """Compute a value, store it if a token was captured before, and give it as fresh."""
+def may_wait(declaration: Declaration[..., Any]) -> bool:
+    """Tell whether to wait for another's compute: not inside a transaction of SQLite, which may lock that one out."""
+    alias = cold.alias_of(declaration)
+    return connections[alias].vendor != "sqlite" or not in_transaction(alias)
+
+
+def fly_or_follow(
+    declaration: Declaration[..., T], variant: Variant, ended: Search[T], look: Look[T], deadline: float
+) -> Answer[T] | None:
+    """Compute as the one of this process who does, or wait for that one; None if there is nothing to take."""
+    name = lease.name_of(declaration, variant)
+    flight, flies = lease.flights.board(name)
+    if not flies:
+        return follow(declaration, flight, ended, deadline)
+    try:
+        return fly(declaration, variant, flight, look, deadline)
+    finally:
+        lease.flights.end(name, flight)
+
+
+def fly(
+    declaration: Declaration[..., T], variant: Variant, flight: Flight, look: Look[T], deadline: float
+) -> Answer[T] | None:
+    """Under the lease look again, and compute what still is not there; None if another process keeps the lease."""
+    with lease.held(lease.name_of(declaration, variant), deadline) as is_mine:
+        if not is_mine:
+            return None
+        again = look()
+        if again.fresh is not None:
+            return again.fresh.answer()
+        if again.is_blocked:
+            return give_despite_failure(declaration, variant, again)
+        return compute(declaration, variant, again, flight)
+
+
+def follow(declaration: Declaration[..., T], flight: Flight, ended: Search[T], deadline: float) -> Answer[T] | None:
+    """Wait for a flight of this process and take what it brings, value or exception, if the follower may."""
+    if not flight.landed.wait(max(0.0, deadline - monotonic())) or (landing := flight.landing) is None:
+        return None
+    if ended.captured is None or not shares(landing.copy, ended.captured, limits(declaration)):
+        return None
+    if landing.error is not None:
+        raise landing.error
+    return Found(declaration.decode(landing.copy.payload), landing.copy, "fresh", None).answer("computed")
+
+
+def shares(copy: Copy, mine: Capture, bounds: Limits) -> bool:
+    """Tell whether a value computed for another is fresh for a follower: its tokens equal those the follower read
+    itself when it began, in both tiers, and its age is below the ttl. (Note [What a follower may take])"""
+    same = (copy.hot, copy.database) == (mine.hot, mine.database)
+    return same and mine.computed_at - copy.computed_at < bounds.ttl
+
+
+def give_despite_failure(declaration: Declaration[..., T], variant: Variant, ended: Search[T]) -> Answer[T]:
+    """While a failed compute is not to be tried again, give what is stale if policy allows it. Raises ComputeFailed."""
+    if ended.found is not None and may_serve(declaration, ended.found):
+        return ended.found.answer()
+    text = ended.row.last_error if ended.row else ""
+    raise ComputeFailed(
+        f"{declaration.name} {variant.json}: its last compute failed ({text}). It is tried again soon; "
+        "call .refresh(…) to try at once."
+    )
+
+
+def give_overdue(declaration: Declaration[..., T], variant: Variant, ended: Search[T], look: Look[T]) -> Answer[T]:
+    """After WAIT_TIMEOUT give what is stale if policy allows it, else try once for the lease. Raises ComputeTimeout."""
+    if ended.found is not None and may_serve(declaration, ended.found):
+        return ended.found.answer()
+    flight = Flight()  # nobody follows this one
+    if (answer := fly(declaration, variant, flight, look, monotonic())) is not None:
+        return answer
+    raise ComputeTimeout(
+        f"{declaration.name} {variant.json}: another compute of it took longer than WAIT_TIMEOUT "
+        f"({settings().WAIT_TIMEOUT:g} s). Raise WAIT_TIMEOUT, hydrate it, or give it a stale_ttl above its ttl."
+    )
+
+
+def compute(
+    declaration: Declaration[..., T],
+    variant: Variant,
+    ended: Search[T],
+    flight: Flight | None = None,
+    reason: str = "missing",
+) -> Answer[T]:
+    """Compute a value, share it with the flight, store it if a token was captured before, and give it as fresh."""
+    captured = ended.captured
     began = captured.computed_at if captured else microseconds(time())
     started = perf_counter()
-    with frame(began) as used:
-        value = declaration.call(variant)
-    cost = perf_counter() - started
-    if captured is not None and settings().ENABLED:
-        keep(declaration, variant, replace(captured, computed_at=used.oldest), declaration.encode(value), cost, reason)
+    try:
+        with frame(began) as used:
+            value = declaration.call(variant)
+        cost = perf_counter() - started
+        payload = declaration.encode(value)
+    except Exception as error:
+        if captured is not None:
+            fail(declaration, variant, ended, captured, error, flight)
+        raise
+    if captured is not None:
+        copy = copy_of(replace(captured, computed_at=used.oldest), payload, cost)
+        if flight is not None:
+            flight.land(Landing(copy))
+        keep(declaration, variant, copy, (ended.found and ended.found.reason) or reason)
     return answer_computed(value, used.oldest, cost)
+
+
+def copy_of(captured: Capture, payload: str, cost: float) -> Copy:
+    """Give a value as the hot tier keeps it."""
+    return Copy(payload, captured.computed_at, cost, captured.database, "hot", captured.hot, captured.proved_at)
 
 
 def answer_computed(value: T, computed_at: float, cost: float) -> Answer[T]:
     """Give a value computed in this very read: fresh whatever it cost."""
-    age = max(0.0, time() - computed_at)
-    return Answer(
-        value, "fresh", None, "computed", moment(computed_at), timedelta(seconds=age), timedelta(seconds=cost)
-    )
+    age = timedelta(seconds=max(0.0, time() - computed_at))
+    return Answer(value, "fresh", None, "computed", moment(computed_at), age, timedelta(seconds=cost))
 
 
-def keep(
-    declaration: Declaration[..., Any], variant: Variant, captured: Capture, payload: str, cost: float, reason: str
-) -> bool:
+def fail(
+    declaration: Declaration[..., Any],
+    variant: Variant,
+    ended: Search[Any],
+    captured: Capture,
+    error: Exception,
+    flight: Flight | None,
+) -> None:
+    """Share an exception with the flight, and note it on the row unless a transaction may be broken by it."""
+    if flight is not None:
+        flight.land(Landing(copy_of(captured, "", 0.0), error))
+    if in_transaction(cold.alias_of(declaration)):
+        return
+    text = f"{type(error).__name__}: {error}".replace("\0", "")[:MAX_ERROR]
+    retry_at = time() + pause_after(ended.row.failures if ended.row else 0, limits(declaration))
+    try:
+        cold.record_failure(declaration, variant, captured.database.generation, text, retry_at)
+    except cold.OUTAGES as outage:
+        store_failed.send(sender=type(declaration), statistic=declaration.name, error=outage)
+
+
+def pause_after(failures: int, bounds: Limits) -> float:
+    """Give the seconds until a compute that failed so often before is tried again; up to a tenth is added."""
+    doubled = FIRST_RETRY * 2.0 ** min(failures, 20)
+    return min(doubled, LAST_RETRY, bounds.ttl) * uniform(1.0, 1.1)
+
+
+def keep(declaration: Declaration[..., Any], variant: Variant, copy: Copy, reason: str) -> bool:
     """Store a value, after the commit if there is a transaction: what may be rolled back is nobody else's to read.
 
     Tells whether it was stored, or will be tried.
     """
-    copy = Copy(payload, captured.computed_at, cost, captured.database, "hot", captured.hot, captured.proved_at)
     alias = cold.alias_of(declaration)
     if in_transaction(alias):
-        after_commit(alias, partial(store, declaration, variant, replace(copy, hot=None), reason))
+        after_commit(alias, partial(store, declaration, variant, copy._replace(hot=None), reason))
         return True
     return store(declaration, variant, copy, reason)
 
@@ -128,15 +263,30 @@ def store(declaration: Declaration[..., Any], variant: Variant, copy: Copy, reas
     return passed
 
 
+def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]:
+    """Take the token of a compute that begins now: times, then hot generations, then the database's.
+
+    There is none while the database is out: nothing that is computed could be proved, so nothing is stored.
+    """
+    at = microseconds(time())
+    hot_tokens = hot.read(declaration, variant).tokens or hot.start_tokens(declaration, [variant])[0]
+    proofs = cold.prove(declaration, [variant])
+    if proofs is None:
+        return Search(None)
+    proof = proofs[variant.key]
+    return Search(None, Capture(at, at, hot_tokens, proof.database), proof.row)
+
+
 def refresh(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:
     """Compute and store now, whatever is stored; within another compute, compute only."""
-    captured = capture(declaration, variant) if settings().ENABLED and running() is None else None
-    return compute(declaration, variant, captured, "refresh")
+    is_stored = settings().ENABLED and running() is None
+    ended = capture(declaration, variant) if is_stored else Search(None)
+    return compute(declaration, variant, ended, reason="refresh")
 
 
 def token(declaration: Declaration[..., Any], variant: Variant) -> str:
     """Give a token of now as JSON text. Raises TokenError while the database is out: it could prove nothing."""
-    captured = capture(declaration, variant)
+    captured = capture(declaration, variant).captured
     if captured is None:
         raise TokenError(f"{declaration.name}: the database is out, so no token can be taken. Try again later.")
     return TOKEN.dump_json(Token(declaration.name, declaration.fingerprint, variant.json, captured)).decode()
@@ -145,8 +295,10 @@ def token(declaration: Declaration[..., Any], variant: Variant) -> str:
 def put(declaration: Declaration[..., T], variant: Variant, value: T, token_text: str | None) -> bool:
     """Store a value computed elsewhere under its token and tell whether it was stored."""
     payload = declaration.encode(value)
-    captured = read_token(declaration, variant, token_text) if token_text else capture(declaration, variant)
-    return captured is not None and keep(declaration, variant, captured, payload, 0.0, "set")
+    if not settings().ENABLED:
+        return False
+    captured = read_token(declaration, variant, token_text) if token_text else capture(declaration, variant).captured
+    return captured is not None and keep(declaration, variant, copy_of(captured, payload, 0.0), "set")
 
 
 def read_token(declaration: Declaration[..., Any], variant: Variant, text: str) -> Capture:
@@ -164,3 +316,11 @@ def read_token(declaration: Declaration[..., Any], variant: Variant, text: str) 
             f"not of {variant.json}, schema {declaration.fingerprint}. Take one for these parameters."
         )
     return given.captured
+
+
+# Note [What a follower may take]
+# A flight may have begun long before its follower: before a change that the follower knows was delivered. The flight's
+# tokens were captured before its function read anything; the follower read its own when it began. Equal sums in the
+# database mean that nothing was committed in between, so the value holds all that was committed before the follower
+# began. That is a proof, not a belief, so no proof age is asked for; a follower that could not ask the database has
+# no token and takes nothing. A value that misses the test is of no use to the follower, which looks again.

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 from django.conf import settings as django_settings
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .declaration import Declaration
-from .entry import Limits
+from .entry import Found, Limits
 from .exceptions import SettingsError
 from .parameters import did_you_mean
 
@@ -35,6 +35,8 @@ class Settings(BaseModel):
     STALE_TTL: Seconds = Field(3600, description="The age below which an entry may be served at all.")
     PROOF_INTERVAL: Seconds = Field(30, description="How long a hot entry is believed without asking the database.")
     HYDRATION_ENABLED: bool = Field(default=True, description="False makes `hydrate` do nothing.")
+    LEASE_TTL: Seconds = Field(60, description="How long one process may compute an entry before another may, too.")
+    WAIT_TIMEOUT: Seconds = Field(30, description="How long a call waits for another's compute of the same entry.")
     BREAKER_PAUSE: Seconds = Field(5, description="How long a cache that failed is left alone.")
 
     @model_validator(mode="after")
@@ -47,20 +49,31 @@ class Settings(BaseModel):
         return self
 
 
-class _Memo:
-    """The last dict that was read with what it says; a new dict (`override_settings`) is read anew."""
+class _Known(NamedTuple):
+    """A dict that was read, what it says, and the limits of statistics under it."""
 
-    last: tuple[object, Settings | None] = (None, None)
+    given: object
+    settings: Settings
+    limits: dict[Declaration[..., Any], Limits]
+
+
+class _Memo:
+    """The last dict that was read; a new one (`override_settings`) is read anew."""
+
+    last: _Known | None = None
+
+
+def _known() -> _Known:
+    given = getattr(django_settings, "STATISTICS_CACHE", NOTHING)
+    last = _Memo.last
+    if last is None or given is not last.given:
+        last = _Memo.last = _Known(given, read_settings(given), {})
+    return last
 
 
 def settings() -> Settings:
     """Give the settings in force. Raises SettingsError, naming the key and what to write."""
-    given = getattr(django_settings, "STATISTICS_CACHE", NOTHING)
-    known, read = _Memo.last
-    if read is None or given is not known:
-        read = read_settings(given)
-        _Memo.last = (given, read)
-    return read
+    return _known().settings
 
 
 def read_settings(given: object) -> Settings:
@@ -84,11 +97,29 @@ def describe(fault: Mapping[str, Any]) -> str:
 
 
 def limits(declaration: Declaration[..., Any]) -> Limits:
-    """Give a statistic's ttl, stale_ttl and proof interval in seconds, as they are now.
+    """Give a statistic's ttl, stale_ttl and proof interval in seconds, as they are now."""
+    known = _known()
+    if (found := known.limits.get(declaration)) is None:
+        found = known.limits[declaration] = read_limits(declaration, known.settings)
+    return found
+
+
+def may_serve(declaration: Declaration[..., Any], found: Found[Any], allow_stale: bool | None = None) -> bool:
+    """Tell whether policy lets a stale value be given: where stale_ttl is above ttl, unless the caller says otherwise.
+
+    A value whose source changed is given only by a statistic that revalidates.
+    """
+    if found.state == "expired" or (found.reason == "source" and declaration.on_change == "expire"):
+        return False
+    bounds = limits(declaration)
+    return bounds.stale_ttl > bounds.ttl if allow_stale is None else allow_stale
+
+
+def read_limits(declaration: Declaration[..., Any], conf: Settings) -> Limits:
+    """Join what is declared and what is set.
 
     Of a ttl and a stale_ttl that contradict each other, the one from the settings gives way to the declared one.
     """
-    conf = settings()
     ttl = declaration.ttl.total_seconds() if declaration.ttl else conf.TTL
     if declaration.stale_ttl is None:
         return Limits(ttl, max(conf.STALE_TTL, ttl), conf.PROOF_INTERVAL)

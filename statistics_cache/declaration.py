@@ -38,6 +38,7 @@ class Variant:
     texts: dict[str, str]
     key: str
     scopes: tuple[str, ...]
+    hot_keys: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def json(self) -> str:
@@ -45,7 +46,7 @@ class Variant:
         return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in self.texts.items()) + "}"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Declaration(Generic[P, T]):
     """A typed function and the options it was declared with; None means the setting of that name."""
 
@@ -60,7 +61,7 @@ class Declaration(Generic[P, T]):
     version: str | int = ""
     hydrate: bool | Iterable[Mapping[str, Any]] | Callable[[], Iterable[Mapping[str, Any]]] = False
     using: str | None = None
-    remembered: dict[Any, Variant] = field(default_factory=dict, repr=False, compare=False)
+    remembered: dict[Any, Variant] = field(default_factory=dict, repr=False)
 
     @cached_property
     def name(self) -> str:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import isfinite
+from time import time
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 State = Literal["fresh", "stale", "expired"]
@@ -37,8 +37,7 @@ class Capture:
     database: Generations
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(NamedTuple):
     """One tier's copy of an entry."""
 
     payload: str
@@ -58,8 +57,21 @@ class Copy:
         return self.computed_at > now + CLOCK_TOLERANCE
 
 
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[T_co]):
+class Row(NamedTuple):
+    """What the table says of one variant; `copy` is None where only a failure is recorded."""
+
+    copy: Copy | None
+    failures: int
+    last_error: str
+    retry_at: float | None
+    failed_generation: int | None
+
+    def is_blocked(self, generation: int, now: float) -> bool:
+        """Tell whether the last compute failed, is not to be tried again yet, and nothing has changed since."""
+        return self.retry_at is not None and now < self.retry_at and self.failed_generation == generation
+
+
+class Answer(NamedTuple, Generic[T_co]):
     """What a read gives: a value and where it comes from.
 
     `state` is "fresh" or "stale"; a stale answer has one `reason`. `tier` is where it was found, or "computed".
@@ -73,6 +85,40 @@ class Answer(Generic[T_co]):
     computed_at: datetime
     age: timedelta
     cost: timedelta
+
+
+class Found(NamedTuple, Generic[T_co]):
+    """The best copy there is, decoded, and what it is worth."""
+
+    value: T_co
+    copy: Copy
+    state: State
+    reason: Reason | None
+
+    def answer(self, tier: Tier | None = None) -> Answer[T_co]:
+        """Give this as a reader sees it now."""
+        copy = self.copy
+        age, cost = timedelta(seconds=copy.age(time())), timedelta(seconds=copy.cost)
+        return Answer(self.value, self.state, self.reason, tier or copy.tier, moment(copy.computed_at), age, cost)
+
+
+class Search(NamedTuple, Generic[T_co]):
+    """What a search ended with; `captured` is a token, taken before anything was looked at."""
+
+    found: Found[T_co] | None
+    captured: Capture | None = None
+    row: Row | None = None
+
+    @property
+    def fresh(self) -> Found[T_co] | None:
+        """Give what was found, if it is fresh."""
+        return self.found if self.found is not None and self.found.state == "fresh" else None
+
+    @property
+    def is_blocked(self) -> bool:
+        """Tell whether a compute is not to be tried yet."""
+        captured = self.captured
+        return bool(self.row and captured and self.row.is_blocked(captured.database.generation, captured.computed_at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +191,13 @@ def read_header(key: str, text: object) -> Copy | None:
     """Read a hot copy; None for anything else, whatever it is: another key's, truncated, foreign or hostile."""
     if not isinstance(text, str):
         return None
-    header, newline, payload = text.partition("\n")
-    fields = header.split(" ")
-    if len(fields) != 8 or not newline or fields[0] != HEADER_VERSION or fields[1] != key:
-        return None
+    header, _, payload = text.partition("\n")
     try:
-        tokens = tuple(map(int, fields[2].split(",")))
-        generations = Generations(int(fields[3]), int(fields[4]))
-        computed_at, proved_at, cost = map(float, fields[5:])
+        version, named, tokens, generation, epoch, computed_at, proved_at, cost = header.split(" ")
+        generations = Generations(int(generation), int(epoch))
+        hot = tuple(map(int, tokens.split(",")))
+        copy = Copy(payload, float(computed_at), float(cost), generations, "hot", hot, float(proved_at))
     except ValueError:
         return None
-    if not isfinite(computed_at + proved_at + cost):
-        return None
-    return Copy(payload, computed_at, cost, generations, "hot", tokens, proved_at)
+    is_ours = version == HEADER_VERSION and named == key and isfinite(copy.computed_at + copy.proved_at + copy.cost)
+    return copy if is_ours else None

@@ -25,5 +25,13 @@ class PayloadError(StatisticsCacheError, ValueError):
     """A value does not come back equal from its JSON text, or a text is no value of the statistic."""
 
 
+class ComputeFailed(StatisticsCacheError, RuntimeError):
+    """The last compute of these parameters failed, and it is not yet time to try again."""
+
+
+class ComputeTimeout(StatisticsCacheError, TimeoutError):
+    """Another caller's compute of the same entry took longer than WAIT_TIMEOUT."""
+
+
 class TokenError(StatisticsCacheError, ValueError):
     """A token is not one of this statistic, these parameters and this schema."""

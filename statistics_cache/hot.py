@@ -1,7 +1,6 @@
 """The hot tier: entries as text and one generation per scope, through Django's cache API, behind a breaker."""
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from random import randint
 from time import time
 from typing import Any, NamedTuple, TypeVar
@@ -14,7 +13,7 @@ from redis import exceptions as redis
 from .breaker import Breaker
 from .conf import limits, settings
 from .declaration import FINGERPRINT_LENGTH, Declaration, Variant
-from .entry import Copy, microseconds, read_header, write_header
+from .entry import Copy, read_header, write_header
 from .keys import EVERY_SCOPE, generation_key, hot_entry_key
 
 R = TypeVar("R")
@@ -38,11 +37,16 @@ breaker = Breaker("hot", lambda: settings().BREAKER_PAUSE)
 
 
 class Read(NamedTuple):
-    """What one `get_many` found: `at` is the time before it; `tokens` is None unless every generation was there."""
+    """What one `get_many` found: `at` is the time before it; `found` is what stood where the generations do."""
 
     at: float
     copy: Copy | None
-    tokens: tuple[int, ...] | None
+    found: tuple[object, ...]
+
+    @property
+    def tokens(self) -> tuple[int, ...] | None:
+        """Give the generations; None unless all are there."""
+        return tokens_of(self.found)
 
 
 def is_outage(error: BaseException) -> bool:
@@ -64,7 +68,7 @@ def is_redis() -> bool:
 
 def ask(operation: Callable[[BaseCache], R], default: R) -> R:
     """Run one operation behind the breaker; give the default while the server is out."""
-    if not breaker.allows():
+    if breaker.is_open and not breaker.allows():
         return default
     try:
         result = operation(cache())
@@ -73,47 +77,51 @@ def ask(operation: Callable[[BaseCache], R], default: R) -> R:
             raise
         breaker.failed(error)
         return default
-    breaker.succeeded()
+    if breaker.is_open:
+        breaker.succeeded()
     return result
 
 
-@lru_cache(maxsize=8_192)
-def keys_of(prefix: str, fingerprint: str, statistic: str, key: str, scopes: tuple[str, ...]) -> tuple[str, ...]:
-    """Give a variant's hot keys: its entry, the generation of `*`, then that of each scope."""
-    generations = (generation_key(prefix, statistic, scope) for scope in (EVERY_SCOPE, *scopes))
-    return (hot_entry_key(prefix, fingerprint, key), *generations)
+def hot_keys(declaration: Declaration[..., Any], variant: Variant, prefix: str) -> tuple[str, ...]:
+    """Give a variant's hot keys, made once: its entry, the generation of `*`, then that of each scope."""
+    if (known := variant.hot_keys.get(prefix)) is not None:
+        return known
+    generations = (generation_key(prefix, declaration.name, scope) for scope in (EVERY_SCOPE, *variant.scopes))
+    names = (hot_entry_key(prefix, declaration.fingerprint, variant.key), *generations)
+    variant.hot_keys[prefix] = names
+    return names
 
 
-def hot_keys(declaration: Declaration[..., Any], variant: Variant) -> tuple[str, ...]:
-    """Give a variant's hot keys."""
-    return keys_of(settings().KEY_PREFIX, declaration.fingerprint, declaration.name, variant.key, variant.scopes)
+def read(declaration: Declaration[..., Any], variant: Variant) -> Read:
+    """Read one entry and its generations in one round trip; nothing is found while the server is out."""
+    at = time()
+    names = hot_keys(declaration, variant, settings().KEY_PREFIX)
+    found: dict[str, Any] = ask(lambda cache: cache.get_many(names), {})
+    return Read(at, read_header(variant.key, found.get(names[0])), tuple(map(found.get, names[1:])))
 
 
 def read_many(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> list[Read]:
     """Read entries and generations in one round trip; nothing is found while the server is out."""
-    at = microseconds(time())
-    keys = [hot_keys(declaration, variant) for variant in variants]
+    at = time()
+    prefix = settings().KEY_PREFIX
+    keys = [hot_keys(declaration, variant, prefix) for variant in variants]
     found: dict[str, Any] = ask(lambda cache: cache.get_many({name for names in keys for name in names}), {})
     return [
-        Read(at, read_header(variant.key, found.get(names[0])), tokens_of(found, names[1:]))
+        Read(at, read_header(variant.key, found.get(names[0])), tuple(map(found.get, names[1:])))
         for variant, names in zip(variants, keys, strict=True)
     ]
 
 
-def read(declaration: Declaration[..., Any], variant: Variant) -> Read:
-    """Read one entry and its generations."""
-    return read_many(declaration, [variant])[0]
-
-
-def tokens_of(found: dict[str, Any], names: Sequence[str]) -> tuple[int, ...] | None:
+def tokens_of(found: Iterable[object]) -> tuple[int, ...] | None:
     """Give the generations; None unless each is there and an integer, for missing equals nothing."""
-    tokens = tuple(found.get(name) for name in names)
+    tokens = tuple(found)
     return tokens if all(type(token) is int for token in tokens) else None  # type: ignore[return-value]
 
 
 def start_tokens(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> list[tuple[int, ...] | None]:
     """Give each missing generation a random start, then read the tokens: what another process added first wins."""
-    keys = [hot_keys(declaration, variant)[1:] for variant in variants]
+    prefix = settings().KEY_PREFIX
+    keys = [hot_keys(declaration, variant, prefix)[1:] for variant in variants]
     names = list(dict.fromkeys(name for group in keys for name in group))
 
     def start(cache: BaseCache) -> dict[str, Any]:
@@ -125,7 +133,7 @@ def start_tokens(declaration: Declaration[..., Any], variants: Sequence[Variant]
         return cache.get_many(names)
 
     found: dict[str, Any] = ask(start, {})
-    return [tokens_of(found, group) for group in keys]
+    return [tokens_of(map(found.get, group)) for group in keys]
 
 
 def discard_foreign(cache: BaseCache, name: str, value: object) -> None:
@@ -139,7 +147,7 @@ def write(declaration: Declaration[..., Any], variant: Variant, copy: Copy) -> N
     timeout = limits(declaration).stale_ttl - copy.age(time())
     if copy.hot is None or timeout <= 0:
         return
-    name = hot_keys(declaration, variant)[0]
+    name = hot_keys(declaration, variant, settings().KEY_PREFIX)[0]
     ask(lambda cache: cache.set(name, write_header(variant.key, copy), timeout=timeout), None)
 
 

@@ -29,6 +29,7 @@ class StatisticEntry(models.Model):
     failures = models.PositiveIntegerField(default=0, help_text="Computes that failed since the last success.")
     last_error = models.TextField(blank=True)
     retry_at = models.DateTimeField(null=True, help_text="No compute is tried before this moment.")
+    failed_generation = models.BigIntegerField(null=True, help_text="The generation at which the last compute failed.")
 
     class Meta:
         """The key is unique per schema; due entries are found by age, per statistic."""

@@ -1,18 +1,18 @@
 """The read path: the hot tier in one round trip; then what the database proves; then a compute."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from random import random
 from time import time
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from . import cold, computing, hot
-from .conf import limits, settings
+from .conf import limits, may_serve, settings
 from .declaration import Declaration, Variant
-from .entry import CLOCK_TOLERANCE, Answer, Capture, Copy, Entry, Limits, Reason, State, judge, microseconds, moment
+from .entry import CLOCK_TOLERANCE, Answer, Capture, Copy, Found, Limits, Reason, Search, State, judge, microseconds
 from .exceptions import PayloadError
-from .transactions import in_transaction
+from .transactions import after_commit_once, in_transaction
 
 T = TypeVar("T")
 
@@ -20,60 +20,30 @@ EARLY = 0.5  # the part of the proof interval after which readers begin to prove
 STEEPNESS = 8  # of the rise from 0 at EARLY to 1 at the end: 0.4 % of reads at three quarters, 43 % at 95 %
 
 
-@dataclass(frozen=True, slots=True)
-class Found(Generic[T]):
-    """The best copy there is, decoded, and what it is worth; `captured` is a token that a compute may begin with."""
-
-    value: T
-    copy: Copy
-    state: State
-    reason: Reason | None
-
-    def answer(self) -> Answer[T]:
-        """Give this as a reader sees it."""
-        copy = self.copy
-        age = timedelta(seconds=copy.age(time()))
-        cost = timedelta(seconds=copy.cost)
-        return Answer(self.value, self.state, self.reason, copy.tier, moment(copy.computed_at), age, cost)
-
-
-@dataclass(frozen=True, slots=True)
-class Search(Generic[T]):
-    """What a search ended with; `captured` is a token, taken before anything was looked at, that a compute may use."""
-
-    found: Found[T] | None
-    captured: Capture | None = None
-
-    @property
-    def fresh(self) -> bool:
-        """Tell whether the search found a fresh value."""
-        return self.found is not None and self.found.state == "fresh"
-
-
-class Peek(NamedTuple, Generic[T]):
-    """What a look ended with: the best copy there is, and the table's row, which may record a failure alone."""
-
-    found: Found[T] | None
-    row: cold.Row | None
+def value(declaration: Declaration[..., T], variant: Variant) -> T:
+    """Give a fresh value: found hot, else proved by the database, else computed."""
+    ended = search(declaration, variant)
+    fresh = ended.fresh
+    return fresh.value if fresh is not None else settle(declaration, variant, ended).value
 
 
 def answer(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:
-    """Give a fresh value: found hot, else proved by the database, else computed."""
-    return conclude(declaration, variant, search(declaration, variant))
+    """Give a fresh value with its provenance."""
+    return settle(declaration, variant, search(declaration, variant))
 
 
 def answer_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Answer[T]]:
     """Answer for each variant: one round trip, one statement for what is missing there, a compute for what is left."""
     searches = search_many(declaration, variants)
-    return [conclude(declaration, *pair) for pair in zip(variants, searches, strict=True)]
+    return [settle(declaration, *pair) for pair in zip(variants, searches, strict=True)]
 
 
-def conclude(declaration: Declaration[..., T], variant: Variant, ended: Search[T]) -> Answer[T]:
-    """Give what a search found fresh, else compute."""
-    found = ended.found
-    if found is not None and found.state == "fresh":
-        return found.answer()
-    return computing.compute(declaration, variant, ended.captured, (found and found.reason) or "missing")
+def settle(declaration: Declaration[..., T], variant: Variant, ended: Search[T]) -> Answer[T]:
+    """Give what a search found fresh, else have it computed, once for all who ask."""
+    given = computing.settle(declaration, variant, ended, partial(search, declaration, variant))
+    if given.tier == "computed" and in_transaction(alias := cold.alias_of(declaration)):
+        after_commit_once(alias, LookAgain(declaration, variant))
+    return given
 
 
 def answer_at_once(
@@ -86,31 +56,24 @@ def answer_at_once(
     return found.answer()
 
 
-def may_serve(declaration: Declaration[..., Any], found: Found[Any], allow_stale: bool | None) -> bool:
-    """Tell whether policy lets a stale value be given: where stale_ttl is above ttl, unless the caller says otherwise.
-
-    A value whose source changed is given only by a statistic that revalidates.
-    """
-    if found.state == "expired" or (found.reason == "source" and declaration.on_change == "expire"):
-        return False
-    bounds = limits(declaration)
-    return bounds.stale_ttl > bounds.ttl if allow_stale is None else allow_stale
-
-
 def search(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
-    """Look for a variant: in the hot tier alone if a fresh hit is there."""
-    return search_many(declaration, [variant])[0]
-
-
-def search_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:
-    """Look for variants: all in one round trip, those that are no fresh hit there in one statement.
+    """Look for a variant: in the hot tier alone if a fresh hit is there.
 
     While the app is disabled nothing is found; within a compute only what the database proves is.
     """
     if not settings().ENABLED:
-        return [Search(None)] * len(variants)
+        return Search(None)
     if computing.running() is not None:
-        return [search_inside(declaration, variant) for variant in variants]
+        return search_inside(declaration, variant)
+    read = hot.read(declaration, variant)
+    hit = hot_hit(declaration, read, limits(declaration))
+    return Search(hit) if hit is not None else search_cold(declaration, [variant], [read])[0]
+
+
+def search_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:
+    """Look for variants: all in one round trip, those that are no fresh hit there in one statement."""
+    if not settings().ENABLED or computing.running() is not None:
+        return [search(declaration, variant) for variant in variants]
     bounds = limits(declaration)
     reads = hot.read_many(declaration, variants)
     ended = {index: Search(hit) for index, read in enumerate(reads) if (hit := hot_hit(declaration, read, bounds))}
@@ -130,8 +93,7 @@ def hot_hit(declaration: Declaration[..., T], read: hot.Read, bounds: Limits) ->
 def believed(copy: Copy, read: hot.Read, bounds: Limits) -> bool:
     """Tell whether a hot copy is fresh by itself: its tokens are those of now, its proof and its age are young."""
     return (
-        read.tokens is not None
-        and copy.hot == read.tokens
+        copy.hot == read.found
         and -CLOCK_TOLERANCE <= read.at - copy.proved_at < bounds.proof
         and -CLOCK_TOLERANCE <= read.at - copy.computed_at < bounds.ttl
     )
@@ -165,11 +127,12 @@ def search_cold(
     ended: list[Search[T]] = []
     for variant, read, token in zip(variants, reads, tokens, strict=True):
         proof = proofs[variant.key]
-        captured = Capture(read.at, read.at, token, proof.database)
+        at = microseconds(read.at)
+        captured = Capture(at, at, token, proof.database)
         found = best(declaration, [read.copy, proof.copy], proof, read.at, bounds)
         if found is not None and found.state == "fresh":
             promote(declaration, variant, found.copy, captured)
-        ended.append(Search(found, captured))
+        ended.append(Search(found, captured, proof.row))
     return ended
 
 
@@ -188,17 +151,32 @@ def best(
 def promote(declaration: Declaration[..., Any], variant: Variant, copy: Copy, captured: Capture) -> None:
     """Store what was just proved in the hot tier, under the tokens that were read before the proof.
 
-    Never from inside a transaction: its snapshot may be older than what was delivered since.
+    Not from inside a transaction: its snapshot may be older than what was delivered since. There the entry is looked
+    for once more after the commit, and promoted then.
     """
-    if not in_transaction(cold.alias_of(declaration)):
-        proved = replace(copy, tier="hot", hot=captured.hot, proved_at=captured.proved_at)
-        hot.write(declaration, variant, proved)
+    alias = cold.alias_of(declaration)
+    if in_transaction(alias):
+        after_commit_once(alias, LookAgain(declaration, variant))
+    else:
+        hot.write(declaration, variant, copy._replace(tier="hot", hot=captured.hot, proved_at=captured.proved_at))
+
+
+@dataclass(frozen=True)
+class LookAgain:
+    """A search for its promotion alone; two for one entry are equal."""
+
+    declaration: Declaration[..., Any]
+    variant: Variant
+
+    def __call__(self) -> None:
+        """Search."""
+        search(self.declaration, self.variant)
 
 
 def search_without_database(declaration: Declaration[..., T], read: hot.Read, bounds: Limits) -> Search[T]:
     """While the database is out, give a hot copy whose tokens are those of now: fresh if believed, else unproven."""
     copy = read.copy
-    if copy is None or read.tokens is None or copy.hot != read.tokens:
+    if copy is None or copy.hot != read.found:
         return Search(None)
     current = True if believed(copy, read, bounds) else None
     return Search(opened(declaration, copy, *judge(copy, read.at, bounds, current=current)))
@@ -213,57 +191,3 @@ def search_inside(declaration: Declaration[..., T], variant: Variant) -> Search[
         return Search(None)
     computing.use(found.copy.computed_at)
     return Search(found)
-
-
-def peek(declaration: Declaration[..., T], variant: Variant) -> Entry[T] | None:
-    """Give everything known of a stored value, in whatever state; promotes and computes nothing."""
-    peeked = peek_many(declaration, [variant])[0]
-    return to_entry(declaration, variant, peeked.found, peeked.row, limits(declaration)) if peeked.found else None
-
-
-def peek_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Peek[T]]:
-    """Look at variants without changing anything: one round trip, one statement, and the judgement of a read."""
-    bounds = limits(declaration)
-    reads = hot.read_many(declaration, variants)
-    proofs = cold.prove(declaration, variants)
-    if proofs is None:
-        return [Peek(search_without_database(declaration, read, bounds).found, None) for read in reads]
-    return [
-        peek_at(declaration, read, proofs[variant.key], bounds) for variant, read in zip(variants, reads, strict=True)
-    ]
-
-
-def peek_at(declaration: Declaration[..., T], read: hot.Read, proof: cold.Proof, bounds: Limits) -> Peek[T]:
-    """Judge what both tiers hold of one variant."""
-    return Peek(best(declaration, [read.copy, proof.copy], proof, read.at, bounds), proof.row)
-
-
-def peek_stored(declaration: Declaration[..., T], texts: Mapping[str, str]) -> Iterator[tuple[Variant, Peek[T]]]:
-    """Look at every variant that the table holds in the current schema and that has these parameters, in batches."""
-    for variants in cold.stored_variants(declaration, texts):
-        yield from zip(variants, peek_many(declaration, variants), strict=True)
-
-
-def to_entry(
-    declaration: Declaration[..., T], variant: Variant, found: Found[T], row: cold.Row | None, bounds: Limits
-) -> Entry[T]:
-    """Give a found copy with everything known of it."""
-    copy, given = found.copy, found.answer()
-    return Entry(
-        statistic=declaration.name,
-        parameters=variant.values,
-        value=given.value,
-        state=given.state,
-        reason=given.reason,
-        tier=given.tier,
-        computed_at=given.computed_at,
-        age=given.age,
-        cost=given.cost,
-        expires_in=timedelta(seconds=max(0.0, bounds.stale_ttl - given.age.total_seconds())),
-        generation=copy.database.generation,
-        epoch=copy.database.epoch,
-        schema=declaration.fingerprint,
-        size=len(copy.payload.encode()),
-        failures=row.failures if row else 0,
-        last_error=row.last_error if row else "",
-    )

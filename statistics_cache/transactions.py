@@ -26,3 +26,9 @@ def after_commit(alias: str, function: Callable[[], object]) -> None:
         function()
     elif connection.in_atomic_block:
         transaction.on_commit(function, using=alias)
+
+
+def after_commit_once(alias: str, function: Callable[[], object]) -> None:
+    """Do as `after_commit`, unless an equal function already waits for this commit."""
+    if all(waiting != function for _, waiting, *_ in connections[alias].run_on_commit):
+        after_commit(alias, function)

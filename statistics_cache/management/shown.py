@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from textwrap import indent
 from typing import Any, Literal
 
-from statistics_cache import reading
+from statistics_cache import peeking
 from statistics_cache.declaration import Declaration, Variant
 from statistics_cache.entry import Answer, State
 
@@ -76,7 +76,7 @@ class Shown:
 
 def read_stored(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> Iterator[Shown]:
     """Give every stored variant that has these parameters, by key."""
-    for variant, (found, row) in reading.peek_stored(declaration, texts):
+    for variant, (found, row) in peeking.peek_stored(declaration, texts):
         yield Shown(
             name=declaration.name,
             variant=variant,

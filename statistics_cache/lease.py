@@ -1,0 +1,116 @@
+"""Single flight: of all who want one entry computed one does, in a process by a flight, across processes by a lease.
+
+Efficiency, never a condition of correctness: a lease may expire, be lost or be held twice, and no answer is wrong.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import uniform
+from secrets import token_hex
+from threading import Event, Lock
+from time import monotonic, sleep
+from typing import Any, NamedTuple
+
+from . import hot
+from .conf import settings
+from .declaration import Declaration, Variant
+from .entry import Copy
+from .keys import lease_key
+
+FIRST_PAUSE, LONGEST_PAUSE = (
+    0.005,
+    0.1,
+)  # seconds between tries for a lease: short computes lose little, long ones ask little
+
+
+class Landing(NamedTuple):
+    """What a flight brought: a copy, or the exception that the function raised under a copy's token."""
+
+    copy: Copy
+    error: BaseException | None = None
+
+
+class Flight:
+    """One compute in this process, which other threads may wait for; `landing` stays None if there is none to share."""
+
+    def __init__(self) -> None:
+        """Begin in the air."""
+        self.landed = Event()
+        self.landing: Landing | None = None
+
+    def land(self, landing: Landing | None) -> None:
+        """Let those who wait go on, the first time it is called."""
+        if not self.landed.is_set():
+            self.landing = landing
+            self.landed.set()
+
+
+class Flights:
+    """The flights of this process by entry."""
+
+    def __init__(self) -> None:
+        """Begin with none; a forked child has none of its parent's, for their threads stayed there."""
+        self.forget()
+        os.register_at_fork(after_in_child=self.forget)
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.lock = Lock()
+        self.flying: dict[str, Flight] = {}
+
+    def board(self, name: str) -> tuple[Flight, bool]:
+        """Give the flight of an entry, and whether the caller is the one who flies it."""
+        with self.lock:
+            if (flight := self.flying.get(name)) is not None:
+                return flight, False
+            flight = self.flying[name] = Flight()
+            return flight, True
+
+    def end(self, name: str, flight: Flight) -> None:
+        """Take a flight off; who still waits looks again."""
+        with self.lock:
+            if self.flying.get(name) is flight:
+                del self.flying[name]
+        flight.land(None)
+
+
+flights = Flights()
+
+
+def name_of(declaration: Declaration[..., Any], variant: Variant) -> str:
+    """Give the name of an entry's lease: with the schema's fingerprint, as its hot key."""
+    return lease_key(settings().KEY_PREFIX, declaration.fingerprint, variant.key)
+
+
+@contextmanager
+def held(name: str, deadline: float) -> Iterator[bool]:
+    """Hold the lease of an entry; False if another process still has it at the deadline (of `time.monotonic`).
+
+    Nobody holds it while the hot tier is out: then every process computes for itself.
+    """
+    mine = token_hex(8)
+    acquired = acquire(name, mine, deadline)
+    began = monotonic()
+    try:
+        yield acquired
+    finally:
+        if acquired and monotonic() - began < settings().LEASE_TTL:
+            release(name, mine)
+
+
+def acquire(name: str, mine: str, deadline: float) -> bool:
+    """Try for a lease until the deadline, at least once."""
+    pause = FIRST_PAUSE
+    timeout = settings().LEASE_TTL
+    while not hot.ask(lambda cache: cache.add(name, mine, timeout=timeout), default=True):
+        if monotonic() + pause >= deadline:
+            return False
+        sleep(pause)
+        pause = min(LONGEST_PAUSE, pause * uniform(1.5, 2.5))
+    return True
+
+
+def release(name: str, mine: str) -> None:
+    """Give a lease back, unless it has passed to another meanwhile."""
+    hot.ask(lambda cache: cache.get(name) == mine and cache.delete(name), default=False)

@@ -1,0 +1,72 @@
+"""Looking at what is stored, in whatever state: promotes, computes and changes nothing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from . import cold, hot
+from .conf import limits
+from .declaration import Declaration, Variant
+from .entry import Entry, Found, Limits, Row
+from .reading import best, search_without_database
+
+T = TypeVar("T")
+
+
+class Peek(NamedTuple, Generic[T]):
+    """What a look ended with: the best copy there is, and the table's row, which may record a failure alone."""
+
+    found: Found[T] | None
+    row: Row | None
+
+
+def peek(declaration: Declaration[..., T], variant: Variant) -> Entry[T] | None:
+    """Give everything known of a stored value."""
+    found, row = peek_many(declaration, [variant])[0]
+    return to_entry(declaration, variant, found, row) if found else None
+
+
+def peek_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Peek[T]]:
+    """Look at variants: one round trip, one statement, and the judgement of a read."""
+    bounds = limits(declaration)
+    reads = hot.read_many(declaration, variants)
+    proofs = cold.prove(declaration, variants)
+    if proofs is None:
+        return [Peek(search_without_database(declaration, read, bounds).found, None) for read in reads]
+    return [
+        peek_at(declaration, read, proofs[variant.key], bounds) for variant, read in zip(variants, reads, strict=True)
+    ]
+
+
+def peek_at(declaration: Declaration[..., T], read: hot.Read, proof: cold.Proof, bounds: Limits) -> Peek[T]:
+    """Judge what both tiers hold of one variant."""
+    return Peek(best(declaration, [read.copy, proof.copy], proof, read.at, bounds), proof.row)
+
+
+def peek_stored(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> Iterator[tuple[Variant, Peek[Any]]]:
+    """Look at every variant that the table holds in the current schema and that has these parameters, in batches."""
+    for variants in cold.stored_variants(declaration, texts):
+        yield from zip(variants, peek_many(declaration, variants), strict=True)
+
+
+def to_entry(declaration: Declaration[..., T], variant: Variant, found: Found[T], row: Row | None) -> Entry[T]:
+    """Give a found copy with everything known of it."""
+    copy, given = found.copy, found.answer()
+    return Entry(
+        statistic=declaration.name,
+        parameters=variant.values,
+        value=given.value,
+        state=given.state,
+        reason=given.reason,
+        tier=given.tier,
+        computed_at=given.computed_at,
+        age=given.age,
+        cost=given.cost,
+        expires_in=max(timedelta(0), timedelta(seconds=limits(declaration).stale_ttl) - given.age),
+        generation=copy.database.generation,
+        epoch=copy.database.epoch,
+        schema=declaration.fingerprint,
+        size=len(copy.payload.encode()),
+        failures=row.failures if row else 0,
+        last_error=row.last_error if row else "",
+    )
