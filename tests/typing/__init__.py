@@ -1,0 +1,1 @@
+"""What type checkers must infer, and what they must refuse."""
