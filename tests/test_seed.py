@@ -14,8 +14,9 @@ from project.catalog.models import Category
 from project.catalog.statistics import CategoryStatistics, category_statistics
 from statistics_cache import DeclarationError, SettingsError, hot, statistic
 from statistics_cache.conf import limits, settings
+from tests.conftest import Backend
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("hot_tier")]
+pytestmark = [pytest.mark.django_db(databases=["default", "postgres"]), pytest.mark.usefixtures("backend")]
 
 
 def example(category: Category = Category.CLIP) -> CategoryStatistics:
@@ -42,7 +43,8 @@ def test_prefix_and_ttl_are_read_at_use(conf: Callable[..., None]) -> None:
     conf(KEY_PREFIX="elsewhere", TTL=7)
     assert settings().TTL == 7
     category_statistics(Category.CLIP)
-    names = hot.hot_keys(category_statistics.declaration, category_statistics.declaration.variant((Category.CLIP,), {}))
+    declaration = category_statistics.declaration
+    names = hot.hot_keys(declaration, declaration.variant((Category.CLIP,), {}), settings().KEY_PREFIX)
     assert all(name.startswith("elsewhere:") for name in names)
     assert caches["statistics"].get(names[0])
 
@@ -102,9 +104,9 @@ def test_clear_all_and_get_cache_info() -> None:
     assert category_statistics.get(Category.CLIP) is None
 
 
-def test_redis_enabled_says_whether_redis_is_in_use(hot_tier: str) -> None:
+def test_redis_enabled_says_whether_redis_is_in_use(backend: Backend) -> None:
     """`redis_enabled` is True on Redis or Valkey alone."""
-    assert category_statistics.get_cache_info()["redis_enabled"] is (hot_tier == "valkey")
+    assert category_statistics.get_cache_info()["redis_enabled"] is (backend.hot_tier == "valkey")
 
 
 def test_sfw_count_is_in_the_json() -> None:
@@ -158,7 +160,7 @@ def test_durations_are_above_zero(conf: Callable[..., None], key: str, value: in
         limits(category_statistics.declaration)
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, databases=["default", "postgres"])
 def test_the_object_is_thread_safe() -> None:
     """Threads that read one variant get one value."""
     category_statistics.set(Category.CLIP, result=example())

@@ -7,12 +7,8 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from hypothesis import settings
 
 from project.catalog.models import Category, ModelRecord
-
-settings.register_profile("laws", deadline=None)  # a law says nothing about time, and a busy machine is slow
-settings.load_profile("laws")
 
 MakeModel = Callable[..., ModelRecord]
 
