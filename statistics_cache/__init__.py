@@ -19,6 +19,7 @@ from .sources import Source
 
 if TYPE_CHECKING:
     from .api import Statistic, statistic
+    from .managers import StatisticsQuerySet, StatisticsSource, invalidates
 
 __all__ = [
     "Answer",
@@ -32,14 +33,26 @@ __all__ = [
     "Source",
     "Statistic",
     "StatisticsCacheError",
+    "StatisticsQuerySet",
+    "StatisticsSource",
     "TokenError",
     "UnknownStatistic",
+    "invalidates",
     "statistic",
 ]
 
 
+LATE = {
+    "Statistic": ".api",
+    "statistic": ".api",
+    "StatisticsQuerySet": ".managers",
+    "StatisticsSource": ".managers",
+    "invalidates": ".managers",
+}
+
+
 def __getattr__(name: str) -> Any:
     """Load what needs Django's models at first use: the package itself is imported before any model can be."""
-    if name in {"Statistic", "statistic"}:
-        return getattr(import_module(".api", __name__), name)
+    if place := LATE.get(name):
+        return getattr(import_module(place, __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
 
-from . import changing, cold, computing, hot, peeking, reading, upkeep
-from .changing import Tier
+from . import byhand, cold, computing, hot, peeking, reading, receiving, upkeep
+from .byhand import Tier
 from .conf import limits
 from .declaration import Declaration, check_name, read_function
 from .entry import Answer, Entry
@@ -118,7 +118,7 @@ class Statistic(Generic[P, T]):
 
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
         """Make variants be computed anew, as a change of a source does. A parameter omitted or None means any."""
-        changing.invalidate(self.declaration, self.declaration.some(args, kwargs))
+        byhand.invalidate(self.declaration, self.declaration.some(args, kwargs))
 
     def clear(self, *args: Any, tier: Tier = "both", **kwargs: Any) -> int:
         """Delete the copies of variants and give the number of rows concerned. A parameter omitted or None means any.
@@ -126,11 +126,11 @@ class Statistic(Generic[P, T]):
         What is cleared in both tiers never comes back, not even as stale. `tier="hot"` leaves what the database proves
         to be promoted again; `tier="cold"` leaves what is hot until its proof is old.
         """
-        return changing.clear(self.declaration, self.declaration.some(args, kwargs), tier)
+        return byhand.clear(self.declaration, self.declaration.some(args, kwargs), tier)
 
     def clear_all(self) -> int:
         """Delete every variant's copies in both tiers."""
-        return changing.clear(self.declaration, {})
+        return byhand.clear(self.declaration, {})
 
     def variants(self) -> list[Mapping[str, Any]]:
         """Give the variants that `hydrate=` names, each a mapping of parameters."""
@@ -205,6 +205,7 @@ def statistic(
                 )
             )
             registry.add(cast("Statistic[..., Any]", declared))
+            receiving.watch(declared.declaration)
         except DeclarationError as error:
             raise DeclarationError(f"{place}: {error}") from error
         return declared

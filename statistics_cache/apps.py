@@ -13,6 +13,10 @@ class StatisticsCacheConfig(AppConfig):
 
     def ready(self) -> None:
         """Import what registers itself."""
-        from . import checks  # noqa: F401  (checks need the app registry)
+        from . import checks  # noqa: F401  (checks and statistics need the app registry)
+        from .api import registry
+        from .receiving import watch
 
         autodiscover_modules("statistics")
+        for statistic in registry.all():
+            watch(statistic.declaration)

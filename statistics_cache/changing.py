@@ -1,146 +1,56 @@
-"""The change path: what invalidates or clears entries, what is logged of it, what is delivered after the commit."""
+"""The change path: a change is logged in its own transaction, once per scope, and delivered after the commit."""
 
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
-from functools import partial
-from time import time
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable
 
-from django.db import router, transaction
-from django.db.models import Q, QuerySet
+from django.db import connections, transaction
 
-from . import changelog, cold, hot
-from .declaration import Declaration
-from .keys import EPOCH_SCOPE, EVERY_SCOPE
-from .models import StatisticEntry
-from .transactions import after_commit, in_transaction
-
-Tier = Literal["both", "hot", "cold"]
-
-MAX_SIBLINGS = 1_000  # rows that a partial invalidation moves; beyond, the whole scope falls: right, only less exact
-BY_HAND = "by hand"
+from . import changelog, hot
+from .keys import EVERY_SCOPE
+from .transactions import Batch, Delivery, changes_of, in_transaction, is_manual, note_change
 
 
-def invalidate(declaration: Declaration[..., Any], texts: Mapping[str, str], cause: str = BY_HAND) -> None:
-    """Make every variant that has these parameters be computed anew; none named, every variant.
+def change(alias: str, statistic: str, scopes: Iterable[str], cause: str) -> None:
+    """Log a change of scopes and deliver it: at once outside a transaction, else after the commit.
 
-    Where they name part of a scope, its other entries follow the jump and stay current; above 1,000 rows, and inside a
-    transaction (where their locks would hold up other writers), the whole scope falls.
+    One log row and one delivery per transaction, statistic and scope, however many rows have changed.
     """
-    alias = cold.alias_of(declaration)
-    shape = widest_shape(declaration, texts)
-    scope = declaration.scope({name: texts[name] for name in shape})
-    if len(shape) == len(texts) or in_transaction(alias):
-        changelog.record(alias, declaration.name, [scope], cause)
-    else:
-        with transaction.atomic(using=alias):
-            siblings = [
-                row for row in lock_scope(alias, declaration.name, scope) if not cold.matches(row.params, texts)
-            ]
-            cold.move(alias, siblings, changelog.record(alias, declaration.name, [scope], cause))
-    deliver(alias, declaration.name, [scope])
+    wanted = list(dict.fromkeys(scopes))
+    if in_transaction(alias):
+        already = changes_of(alias).of(statistic)
+        wanted = [scope for scope in wanted if scope not in already]
+    if wanted:
+        changelog.record(alias, statistic, wanted, cause)
+        deliver(alias, statistic, wanted)
 
 
-def widest_shape(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> tuple[str, ...]:
-    """Give the shape of scope that names most of these parameters and no other; () means every scope."""
-    return max((shape for shape in declaration.shapes if set(shape) <= set(texts)), key=len, default=())
+def deliver(alias: str, statistic: str, scopes: list[str]) -> None:
+    """Have the hot generations of logged scopes moved when the log rows are committed, and not if they are not.
 
-
-def lock_scope(alias: str, statistic: str, scope: str) -> list[StatisticEntry]:
-    """Lock and give the rows of a scope, in one order for all; none if there are more than 1,000."""
-    rows = cold.rows_of(alias, statistic, scope).select_for_update().order_by("pk")
-    found = list(rows.only("pk", "params", "scopes")[: MAX_SIBLINGS + 1])
-    return [row for row in found if cold.belongs(row, scope)] if len(found) <= MAX_SIBLINGS else []
-
-
-def deliver(alias: str, statistic: str, scopes: Iterable[str]) -> None:
-    """Move the hot generations once the change is committed, and not at all if it is rolled back."""
-    after_commit(alias, partial(hot.bump, statistic, list(scopes)))
-
-
-def clear(
-    declaration: Declaration[..., Any],
-    texts: Mapping[str, str],
-    tier: Tier = "both",
-    older_than: timedelta | None = None,
-    cause: str = BY_HAND,
-) -> int:
-    """Delete the copies of every variant that has these parameters, and give how many rows that concerned.
-
-    What is cleared in both tiers never comes back, not even as stale: the epoch moves, and only entries that were not
-    meant follow. In one tier alone, copies are deleted and nothing moves.
+    In the user's own transactions the commit is not seen: readers notice by their proofs.
     """
-    alias = cold.alias_of(declaration)
-    everything = not texts and older_than is None
-    if tier == "hot":
-        rows = matching_rows(alias, declaration.name, texts, older_than)
-        return clear_hot(alias, declaration, rows, everything=everything)
-    if tier == "cold":
-        return cold.delete(alias, matching_rows(alias, declaration.name, texts, older_than))
-    with transaction.atomic(using=alias):
-        seen = [] if everything else cold.lock_all(alias, declaration.name)
-        doomed = matching_rows(alias, declaration.name, texts, older_than)
-        left = sorted(set(seen) - set(doomed.values_list("pk", flat=True)))
-        jump = changelog.record(alias, declaration.name, [EPOCH_SCOPE], cause)
-        count = cold.delete(alias, doomed)
-        cold.follow_epoch(alias, left, jump)
-    deliver(alias, declaration.name, [EVERY_SCOPE])
-    return count
+    note_change(alias, statistic)
+    if not in_transaction(alias):
+        hot.bump(statistic, scopes)
+    elif not is_manual(connections[alias]):
+        await_commit(alias, statistic, scopes)
 
 
-def matching_rows(
-    alias: str, statistic: str, texts: Mapping[str, str], older_than: timedelta | None = None
-) -> QuerySet[StatisticEntry]:
-    """Give the rows of a statistic that have these parameters and were computed before a moment."""
-    rows = cold.rows_of(alias, statistic)
-    if older_than is not None:
-        rows = rows.filter(computed_at__lt=cold.time_for(max(0.0, time() - older_than.total_seconds())))
-    if texts:
-        stored = rows.values_list("pk", "params").iterator()
-        rows = rows.filter(pk__in=[pk for pk, params in stored if cold.matches(params, texts)])
-    return rows
+def await_commit(alias: str, statistic: str, scopes: list[str]) -> None:
+    """Let one delivery per scope wait for the commit; beyond eight of a statistic, all become one."""
+    changes = changes_of(alias)
+    waiting = changes.of(statistic)
+    batch = next((delivery.batch for delivery in waiting.values()), Batch())
+    for scope in scopes:
+        delivery = Delivery(statistic, scope, batch, deliver_one)
+        transaction.on_commit(delivery, using=alias)
+        changes.note(delivery)
+    batch.is_large = batch.is_large or len(waiting) + len(scopes) > hot.MAX_BUMPS
 
 
-def clear_hot(
-    alias: str, declaration: Declaration[..., Any], rows: QuerySet[StatisticEntry], *, everything: bool
-) -> int:
-    """Delete hot copies alone; the database may prove and promote their rows again."""
-    names = list(rows.values_list("schema", "key"))
-    after_commit(alias, partial(hot.delete, names))
-    if everything:
-        after_commit(alias, partial(hot.delete_statistic, declaration.name))
-    return len(names)
-
-
-class Orphans(NamedTuple):
-    """Rows that no call reads any more: a database, the statistic that they were of, and which."""
-
-    alias: str
-    statistic: str
-    rows: QuerySet[StatisticEntry]
-
-
-def orphans(declarations: Iterable[Declaration[..., Any]], older_than: timedelta | None = None) -> list[Orphans]:
-    """Find rows of statistics that are not among these, of another schema, or of parameters that no call means."""
-    homes = {(cold.alias_of(declaration), declaration.name): declaration for declaration in declarations}
-    found = []
-    for alias in sorted({router.db_for_write(StatisticEntry), *(alias for alias, _ in homes)}):
-        names = StatisticEntry.objects.using(alias).order_by("statistic").values_list("statistic", flat=True)
-        for name in names.distinct():
-            rows = matching_rows(alias, name, {}, older_than)
-            if (declaration := homes.get((alias, name))) is not None:
-                rows = rows.filter(~Q(schema=declaration.fingerprint) | Q(pk__in=cold.unreadable(declaration)))
-            found.append(Orphans(alias, name, rows))
-    return [group for group in found if group.rows.exists()]
-
-
-def clear_orphans(group: Orphans) -> int:
-    """Delete orphaned rows in both tiers and give their number.
-
-    No epoch moves: nothing that is declared here reads them, and other code that still does (a deploy under way) has
-    lost nothing but time. Rows go first, so that it promotes none of them in between.
-    """
-    names = list(group.rows.values_list("schema", "key"))
-    count = cold.delete(group.alias, group.rows)
-    after_commit(group.alias, partial(hot.delete, names))
-    return count
+def deliver_one(delivery: Delivery) -> None:
+    """Move the generation of one scope, or once for a large batch that of every scope."""
+    if not delivery.batch.is_large:
+        hot.bump(delivery.statistic, [delivery.scope])
+    elif not delivery.batch.is_delivered:
+        delivery.batch.is_delivered = True
+        hot.bump(delivery.statistic, [EVERY_SCOPE])

@@ -20,7 +20,7 @@ from .entry import Answer, Capture, Copy, Found, Limits, Search, microseconds, m
 from .exceptions import ComputeFailed, ComputeTimeout, TokenError
 from .lease import Flight, Landing
 from .signals import store_failed
-from .transactions import after_commit, in_transaction
+from .transactions import after_commit, in_transaction, is_dirty, is_overtaken, mark
 
 T = TypeVar("T")
 Look = Callable[[], Search[T]]
@@ -194,7 +194,7 @@ def compute(
         copy = copy_of(replace(captured, computed_at=used.oldest), payload, cost)
         if flight is not None:
             flight.land(Landing(copy))
-        keep(declaration, variant, copy, (ended.found and ended.found.reason) or reason)
+        keep(declaration, variant, copy, (ended.found and ended.found.reason) or reason, captured.mark)
     return answer_computed(value, used.oldest, cost)
 
 
@@ -236,12 +236,15 @@ def pause_after(failures: int, bounds: Limits) -> float:
     return min(doubled, LAST_RETRY, bounds.ttl) * uniform(1.0, 1.1)
 
 
-def keep(declaration: Declaration[..., Any], variant: Variant, copy: Copy, reason: str) -> bool:
+def keep(declaration: Declaration[..., Any], variant: Variant, copy: Copy, reason: str, taken: tuple[str, int]) -> bool:
     """Store a value, after the commit if there is a transaction: what may be rolled back is nobody else's to read.
 
-    Tells whether it was stored, or will be tried.
+    Tells whether it was stored, or will be tried. Nothing is stored from a transaction that changed a source, nor
+    where this connection changed one since the token was taken, though that may have been rolled back.
     """
     alias = cold.alias_of(declaration)
+    if is_dirty(alias, declaration.name) or is_overtaken(alias, declaration.name, taken):
+        return False
     if in_transaction(alias):
         after_commit(alias, partial(store, declaration, variant, copy._replace(hot=None), reason))
         return True
@@ -266,15 +269,20 @@ def store(declaration: Declaration[..., Any], variant: Variant, copy: Copy, reas
 def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]:
     """Take the token of a compute that begins now: times, then hot generations, then the database's.
 
-    There is none while the database is out: nothing that is computed could be proved, so nothing is stored.
+    There is none while the database is out (nothing that is computed could be proved), nor in a transaction that
+    changed a source (nobody else may see what is computed): then nothing is stored.
     """
+    alias = cold.alias_of(declaration)
+    if is_dirty(alias, declaration.name):
+        return Search(None)
     at = microseconds(time())
+    taken = mark(alias, declaration.name)
     hot_tokens = hot.read(declaration, variant).tokens or hot.start_tokens(declaration, [variant])[0]
     proofs = cold.prove(declaration, [variant])
     if proofs is None:
         return Search(None)
     proof = proofs[variant.key]
-    return Search(None, Capture(at, at, hot_tokens, proof.database), proof.row)
+    return Search(None, Capture(at, at, hot_tokens, proof.database, taken), proof.row)
 
 
 def refresh(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:
@@ -285,10 +293,13 @@ def refresh(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:
 
 
 def token(declaration: Declaration[..., Any], variant: Variant) -> str:
-    """Give a token of now as JSON text. Raises TokenError while the database is out: it could prove nothing."""
+    """Give a token of now as JSON text. Raises TokenError where there is none."""
     captured = capture(declaration, variant).captured
     if captured is None:
-        raise TokenError(f"{declaration.name}: the database is out, so no token can be taken. Try again later.")
+        raise TokenError(
+            f"{declaration.name}: no token can be taken while the database is out, or in a transaction that changed "
+            "what it is computed from. Take one afterwards."
+        )
     return TOKEN.dump_json(Token(declaration.name, declaration.fingerprint, variant.json, captured)).decode()
 
 
@@ -298,7 +309,7 @@ def put(declaration: Declaration[..., T], variant: Variant, value: T, token_text
     if not settings().ENABLED:
         return False
     captured = read_token(declaration, variant, token_text) if token_text else capture(declaration, variant).captured
-    return captured is not None and keep(declaration, variant, copy_of(captured, payload, 0.0), "set")
+    return captured is not None and keep(declaration, variant, copy_of(captured, payload, 0.0), "set", captured.mark)
 
 
 def read_token(declaration: Declaration[..., Any], variant: Variant, text: str) -> Capture:

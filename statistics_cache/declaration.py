@@ -4,7 +4,8 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import Enum
 from functools import cached_property
 from hashlib import sha256
@@ -115,7 +116,7 @@ class Declaration(Generic[P, T]):
             texts = self.parameters.spell(values)
         except ParameterError as error:
             raise ParameterError(f"{self.name}: {error}") from error
-        scopes = tuple(self.scope({name: texts[name] for name in shape}) for shape in self.shapes)
+        scopes = tuple(self.scope({name: values[name] for name in shape}) for shape in self.shapes)
         return Variant(values, texts, entry_key(self.name, texts), scopes)
 
     def some(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
@@ -125,10 +126,10 @@ class Declaration(Generic[P, T]):
         except ParameterError as error:
             raise ParameterError(f"{self.name}: {error}") from error
 
-    @staticmethod
-    def scope(texts: Mapping[str, str]) -> str:
-        """Name the scope of these parameters."""
-        return scope_text(texts)
+    def scope(self, values: Mapping[str, Any]) -> str:
+        """Name the scope of validated values: equal values, which a database takes for one, name one scope."""
+        named = [name for name in self.parameters.adapters if name in values]
+        return scope_text(self.parameters.spell({name: one_of_equals(values[name]) for name in named}))
 
     def call(self, variant: Variant) -> T:
         """Call the plain function with a variant's values."""
@@ -160,6 +161,15 @@ class Declaration(Generic[P, T]):
         if self.hydrate is False:
             return ()
         return self.hydrate() if callable(self.hydrate) else self.hydrate
+
+
+def one_of_equals(value: Any) -> Any:
+    """Give the one of all equal values that names a scope: 1.5 for 1.50, UTC for any time zone, 0 for -0."""
+    if isinstance(value, Decimal):
+        return value.normalize() + 0
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    return value + 0.0 if isinstance(value, float) else value
 
 
 def plain_identity(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -28,13 +28,15 @@ class Capture:
     """A token with its times: what was known before a compute read anything.
 
     `computed_at` and `proved_at` are seconds since the Unix epoch, whole microseconds; `hot` holds the hot tier's
-    generations (`*` first, then each scope), None where the hot tier could not tell.
+    generations (`*` first, then each scope), None where the hot tier could not tell. `mark` says on which connection it
+    was taken, and how many changes of the statistic that connection had logged.
     """
 
     computed_at: float
     proved_at: float
     hot: tuple[int, ...] | None
     database: Generations
+    mark: tuple[str, int] = ("", 0)
 
 
 class Copy(NamedTuple):

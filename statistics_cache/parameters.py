@@ -73,6 +73,13 @@ class Parameters:
         except ValidationError as error:
             raise ParameterError(f"parameter {name!r} is {value!r}: {error.errors()[0]['msg']}.") from error
 
+    def may_be_none(self, name: str) -> bool:
+        """Tell whether None is a value of a parameter."""
+        try:
+            return self.adapters[name].validate_python(None) is None
+        except ValidationError:
+            return False
+
     def spell(self, values: Mapping[str, Any]) -> dict[str, str]:
         """Give each value's JSON text. Two values that the type keeps apart never share one: what could is refused."""
         return {name: self._text(name, value) for name, value in values.items()}

@@ -12,7 +12,7 @@ from .conf import limits, may_serve, settings
 from .declaration import Declaration, Variant
 from .entry import CLOCK_TOLERANCE, Answer, Capture, Copy, Found, Limits, Reason, Search, State, judge, microseconds
 from .exceptions import PayloadError
-from .transactions import after_commit_once, in_transaction
+from .transactions import after_commit_once, has_suspects, in_transaction, is_dirty, mark
 
 T = TypeVar("T")
 
@@ -65,6 +65,8 @@ def search(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
         return Search(None)
     if computing.running() is not None:
         return search_inside(declaration, variant)
+    if has_suspects() and is_dirty(cold.alias_of(declaration), declaration.name):
+        return search_dirty(declaration, variant)
     read = hot.read(declaration, variant)
     hit = hot_hit(declaration, read, limits(declaration))
     return Search(hit) if hit is not None else search_cold(declaration, [variant], [read])[0]
@@ -72,7 +74,7 @@ def search(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
 
 def search_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:
     """Look for variants: all in one round trip, those that are no fresh hit there in one statement."""
-    if not settings().ENABLED or computing.running() is not None:
+    if not settings().ENABLED or computing.running() is not None or has_suspects():
         return [search(declaration, variant) for variant in variants]
     bounds = limits(declaration)
     reads = hot.read_many(declaration, variants)
@@ -118,6 +120,7 @@ def search_cold(
 ) -> list[Search[T]]:
     """Ask the database about variants that are no fresh hit, and promote what it proves."""
     bounds = limits(declaration)
+    taken = mark(cold.alias_of(declaration), declaration.name)
     tokens = [read.tokens for read in reads]
     if None in tokens:
         tokens = hot.start_tokens(declaration, variants)
@@ -128,7 +131,7 @@ def search_cold(
     for variant, read, token in zip(variants, reads, tokens, strict=True):
         proof = proofs[variant.key]
         at = microseconds(read.at)
-        captured = Capture(at, at, token, proof.database)
+        captured = Capture(at, at, token, proof.database, taken)
         found = best(declaration, [read.copy, proof.copy], proof, read.at, bounds)
         if found is not None and found.state == "fresh":
             promote(declaration, variant, found.copy, captured)
@@ -180,6 +183,17 @@ def search_without_database(declaration: Declaration[..., T], read: hot.Read, bo
         return Search(None)
     current = True if believed(copy, read, bounds) else None
     return Search(opened(declaration, copy, *judge(copy, read.at, bounds, current=current)))
+
+
+def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
+    """In a transaction that changed a source, find what is stored as stale alone, and take no token."""
+    read = hot.read(declaration, variant)
+    proofs = cold.prove(declaration, [variant])
+    proof = proofs[variant.key] if proofs else None
+    found = proof and best(declaration, [read.copy, proof.copy], proof, read.at, limits(declaration))
+    if not found or found.state == "expired":
+        return Search(None)
+    return Search(found._replace(state="stale", reason="transaction"))
 
 
 def search_inside(declaration: Declaration[..., T], variant: Variant) -> Search[T]:

@@ -20,6 +20,7 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | W001 | another alias has the same LOCATION: django-redis gives both the options of whichever is used first |
 | W002 | the alias has no socket timeouts: a hung server costs seconds per call |
 | W003 | the alias lets its client try again |
+| W004 | a source's rows are deleted by the database itself, for which Django sends no signal |
 | W011* | the alias is in-process memory: processes do not see each other's changes |
 | W012* | the server evicts keys that have no timeout, so generations too |
 | W013* | the server could not be asked what it evicts |

@@ -14,7 +14,7 @@ from statistics_cache.exceptions import DeclarationError, ParameterError
 from statistics_cache.parameters import did_you_mean
 from statistics_cache.sources import Source
 
-from .messages import error
+from .messages import error, warning
 
 
 class Unresolved(LookupError):
@@ -54,6 +54,7 @@ def source_faults(declaration: Declaration[..., Any], source: Source) -> Iterato
         hint = "Name a model of an installed app, as a class or as 'app_label.Model'."
         yield error(21, f"{declaration.name}: depends_on names {wrong}", hint, declaration.path)
         return
+    yield from silent_cascades(declaration, source, model)
     yield from path_faults(declaration, source, model)
     yield from field_faults(declaration, source, model)
 
@@ -81,6 +82,18 @@ def field_faults(declaration: Declaration[..., Any], source: Source, model: type
                 24,
                 f"{declaration.name}: fields= of {source.label} names {name!r}, which is no field of it.",
                 f"Name fields of the model.{did_you_mean(name, known)}",
+                declaration.path,
+            )
+
+
+def silent_cascades(declaration: Declaration[..., Any], source: Source, model: type[Model]) -> Iterator[CheckMessage]:
+    """Warn of rows that the database deletes by itself (`DB_CASCADE` and its like): Django sends no signal for them."""
+    for field in model._meta.concrete_fields:
+        if type(getattr(field.remote_field, "on_delete", None)).__name__ == "DatabaseOnDelete":  # since Django 6.1
+            yield warning(
+                4,
+                f"{declaration.name}: rows of {source.label} go with {field.name!r} by on_delete=DB_…, unseen here.",
+                "Use models.CASCADE or SET_NULL, or wrap such deletes in `with invalidates(…):`.",
                 declaration.path,
             )
 

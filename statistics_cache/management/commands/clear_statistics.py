@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from django.core.management.base import CommandError
 
-from statistics_cache import changing, cold
+from statistics_cache import byhand, cold
 from statistics_cache.api import registry
-from statistics_cache.changing import Tier
+from statistics_cache.byhand import Tier
 from statistics_cache.declaration import Declaration
 from statistics_cache.management.base import (
     EXIT_CODES,
@@ -110,14 +110,14 @@ def jobs_of(options: Mapping[str, Any]) -> list[Job]:
 
 def clear_job(declaration: Declaration[..., Any], texts: dict[str, str], tier: Tier, age: timedelta | None) -> Job:
     """Give the clearing of one statistic."""
-    rows = changing.matching_rows(cold.alias_of(declaration), declaration.name, texts, age)
-    return Job(declaration.name, rows.count(), partial(changing.clear, declaration, texts, tier, age))
+    rows = byhand.matching_rows(cold.alias_of(declaration), declaration.name, texts, age)
+    return Job(declaration.name, rows.count(), partial(byhand.clear, declaration, texts, tier, age))
 
 
 def orphan_jobs(age: timedelta | None) -> list[Job]:
     """Give the clearing of what is orphaned."""
-    groups = changing.orphans([found.declaration for found in registry.all()], age)
-    return [Job(group.statistic, group.rows.count(), partial(changing.clear_orphans, group)) for group in groups]
+    groups = byhand.orphans([found.declaration for found in registry.all()], age)
+    return [Job(group.statistic, group.rows.count(), partial(byhand.clear_orphans, group)) for group in groups]
 
 
 def is_terminal() -> bool:
