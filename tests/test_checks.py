@@ -16,9 +16,10 @@ from project.catalog.models import ModelRecord, UsageRecord
 from project.settings import redis_cache
 from statistics_cache import Source, statistic
 from statistics_cache.checks import TAG
+from statistics_cache.checks.declarations import check_sources
 from statistics_cache.models import StatisticEntry
 from statistics_cache.serializer import TextSerializer
-from tests.models import Paint
+from tests.models import Item, Paint
 from tests.samples import Color, stock
 
 NOWHERE = "redis://127.0.0.1:1/5"  # no server is asked, except by the deploy checks: port 1 refuses at once
@@ -337,3 +338,20 @@ def test_a_server_that_does_not_answer_is_reported(settings: Settings) -> None:
     use(settings, REDIS_CACHE)
     assert ids() == []
     assert ids(deploy=True) == ["W013"]
+
+
+class DatabaseOnDelete:
+    """What Django 6.1 calls its `DB_CASCADE`."""
+
+
+def test_rows_that_the_database_deletes_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source with such a relation is W004; one without is silent."""
+    statistic(name="tests.items", depends_on=[Item])(give)
+    assert check_sources() == []
+    monkeypatch.setattr(Item._meta.get_field("order").remote_field, "on_delete", DatabaseOnDelete())
+    assert {found.id for found in check_sources()} == {"statistics_cache.W004"}
+
+
+def give() -> int:
+    """Give a number."""
+    return 1

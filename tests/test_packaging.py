@@ -60,7 +60,7 @@ def test_the_readme_begins_with_the_two_commands() -> None:
     ]
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_the_readmes_python_runs(settings: Any) -> None:
     """The Python blocks, one after the other, run as they are and print what their comments say."""
     Paint.objects.create(color="red", litres=3)

@@ -3,6 +3,7 @@
 from django.db import models
 
 from project.catalog import names
+from statistics_cache import StatisticsSource
 
 LONGEST_NAME = 300
 """Characters in a name, a baseline or a style: four times the longest in the public reference files (76)."""
@@ -23,7 +24,7 @@ class Category(models.TextChoices):
     CODEFORMER = "codeformer", "CodeFormer"
 
 
-class ModelRecord(models.Model):
+class ModelRecord(StatisticsSource):
     """One model of the reference; its name is unique in its category.
 
     An absent text is empty, an absent number is None. `problems` says which values were dropped, and why.
@@ -63,7 +64,7 @@ class ModelRecord(models.Model):
         return bool(self.problems)
 
 
-class UsageRecord(models.Model):
+class UsageRecord(StatisticsSource):
     """One piece of work done with a model, and the kudos it earned (whole ones, so that sums are exact)."""
 
     model = models.ForeignKey(ModelRecord, on_delete=models.CASCADE, related_name="usage")

@@ -1,0 +1,34 @@
+"""A user's own tests: a `TestCase` is one transaction that never commits."""
+
+from django.db import transaction
+from django.test import TestCase
+
+from tests.models import Paint
+from tests.samples import Color, stock
+
+
+def add() -> None:
+    """Write a row of the source."""
+    Paint.objects.create(color="red", litres=1)
+
+
+class InATestCase(TestCase):
+    """A user's `TestCase`: one transaction that never commits."""
+
+    databases = {"default", "postgres"}  # noqa: RUF012
+
+    def test_deliveries_run_when_captured(self) -> None:
+        """What changed is computed live until the callbacks are run, and is as hot as in production after."""
+        stock(Color.RED)
+        with self.captureOnCommitCallbacks(execute=True), transaction.atomic():
+            add()
+            assert stock.answer(Color.RED).tier == "computed"
+        assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed", "hot"]
+        with transaction.atomic():
+            add()
+        assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed"] * 2
+        assert stock(Color.RED).pots == 2
+
+    def test_reading_and_storing_work_as_in_production(self) -> None:
+        """The block that the test case opens is no transaction for reading and storing."""
+        assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed", "hot"]
