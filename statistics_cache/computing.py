@@ -19,8 +19,9 @@ from .declaration import Declaration, Variant
 from .entry import Answer, Capture, Copy, Found, Limits, Search, microseconds, moment
 from .exceptions import ComputeFailed, ComputeTimeout, TokenError
 from .lease import Flight, Landing
-from .signals import store_failed
+from .signals import source_undeclared, store_failed
 from .transactions import after_commit, in_transaction, is_dirty, is_overtaken, mark
+from .watching import models_of
 
 T = TypeVar("T")
 Look = Callable[[], Search[T]]
@@ -45,6 +46,7 @@ TOKEN = TypeAdapter(Token)
 class Frame:
     """One compute under way: `oldest` is the earliest capture of anything it used."""
 
+    declaration: Declaration[..., Any]
     oldest: float
 
 
@@ -62,10 +64,28 @@ def use(computed_at: float) -> None:
         under_way.oldest = min(under_way.oldest, computed_at)
 
 
+_told: set[tuple[str, str]] = set()
+
+
+def use_statistic(inner: Declaration[..., Any]) -> None:
+    """Tell once of a statistic that is computed from another one without being computed from its sources.
+
+    A change of what it does not name would never reach it.
+    """
+    if (under_way := _frame.get()) is None:
+        return
+    outer = under_way.declaration
+    missing = models_of(inner) - models_of(outer)
+    if missing and (outer.name, inner.name) not in _told:
+        _told.add((outer.name, inner.name))
+        names = ", ".join(sorted(model._meta.label for model in missing))
+        source_undeclared.send(sender=type(outer), outer=outer.name, inner=inner.name, missing=names)
+
+
 @contextmanager
-def frame(started: float) -> Iterator[Frame]:
+def frame(declaration: Declaration[..., Any], started: float) -> Iterator[Frame]:
     """Mark what is called inside as part of a compute, and of the one around it."""
-    inner = Frame(started)
+    inner = Frame(declaration, started)
     reset = _frame.set(inner)
     try:
         yield inner
@@ -182,7 +202,7 @@ def compute(
     began = captured.computed_at if captured else microseconds(time())
     started = perf_counter()
     try:
-        with frame(began) as used:
+        with frame(declaration, began) as used:
             value = declaration.call(variant)
         cost = perf_counter() - started
         payload = declaration.encode(value)

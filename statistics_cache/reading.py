@@ -198,6 +198,7 @@ def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T
 
 def search_inside(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
     """Within a compute, find only what the database proves; the outer value is then as old as this one."""
+    computing.use_statistic(declaration)
     proofs = cold.prove(declaration, [variant])
     proof = proofs[variant.key] if proofs else None
     found = proof and best(declaration, [proof.copy], proof, microseconds(time()), limits(declaration))

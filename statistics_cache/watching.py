@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -93,6 +94,13 @@ def watches_of(declaration: Declaration[..., Any]) -> list[Watch]:
         if (model := model_of(source)) is not None:
             found.extend(watches_of_source(declaration, source, model))
     return found
+
+
+@lru_cache(maxsize=1_024)
+def models_of(declaration: Declaration[..., Any]) -> frozenset[type[Model]]:
+    """Give the models that a declaration names as sources, through other statistics too."""
+    found = (model_of(source) for source in flat_sources(declaration.sources))
+    return frozenset(model for model in found if model is not None)
 
 
 def flat_sources(sources: Iterable[Source]) -> Iterator[Source]:

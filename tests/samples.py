@@ -5,7 +5,8 @@ from datetime import timedelta
 from enum import StrEnum
 from time import sleep
 
-from django.db.models import Count, Sum
+from django.db import models
+from django.db.models import Count
 from pydantic import BaseModel
 
 from statistics_cache import statistic
@@ -48,7 +49,7 @@ class Computed:
 def count_stock(color: Color) -> Stock:
     """Ask the database, as any statistic does; as slow as a process is told to be."""
     sleep(float(os.environ.get("SLOW_STOCK", "0")))
-    found = Paint.objects.filter(color=color).aggregate(pots=Count("pk"), litres=Sum("litres"))
+    found = Paint.objects.filter(color=color).aggregate(pots=Count("pk"), litres=models.Sum("litres"))
     return Stock(pots=found["pots"], litres=found["litres"] or 0)
 
 
@@ -81,18 +82,43 @@ def counted(color: Color) -> int:
     return Item.objects.filter(color=color).count()
 
 
+class Sum(BaseModel, frozen=True):
+    """What there is of some items."""
+
+    count: int
+    amount: int
+
+
+def sum_up(**chosen: str) -> Sum:
+    """Count and add up in one query."""
+    found = Item.objects.filter(**chosen).aggregate(count=Count("pk"), amount=models.Sum("amount"))
+    return Sum(count=found["count"], amount=found["amount"] or 0)
+
+
+@statistic(depends_on={Item: {"region": "order__region__name"}})
+def by_region(region: str) -> Sum:
+    """What there is in a region."""
+    return sum_up(order__region__name=region)
+
+
+@statistic(depends_on={Item: {"color": "color", "region": "order__region__name"}}, on_change="revalidate")
+def by_color_and_region(color: str, region: str) -> Sum:
+    """What there is of a colour in a region."""
+    return sum_up(color=color, order__region__name=region)
+
+
 @statistic(depends_on=[Paint])
 def total() -> int:
     """How many litres there are, with the ttl and stale_ttl of the settings."""
     Computed.note("total")
-    return Paint.objects.aggregate(litres=Sum("litres"))["litres"] or 0
+    return Paint.objects.aggregate(litres=models.Sum("litres"))["litres"] or 0
 
 
 @statistic(ttl=TTL, stale_ttl=TTL, depends_on=[Paint])
 def strict() -> int:
     """How many litres there are, never served stale."""
     Computed.note("strict")
-    return Paint.objects.aggregate(litres=Sum("litres"))["litres"] or 0
+    return Paint.objects.aggregate(litres=models.Sum("litres"))["litres"] or 0
 
 
 @statistic(ttl=TTL, stale_ttl=STALE_TTL, depends_on=[Paint])

@@ -152,6 +152,16 @@ def test_durable_blocks_work(warm: Paint, atomic: Any) -> None:
     assert stock(Color.RED).pots == 2
 
 
+@pytest.mark.parametrize("backend", BACKENDS[:2], indirect=True, ids="-".join)
+def test_a_write_on_another_database_counts_after_its_commit(warm: Paint) -> None:
+    """What is written elsewhere cannot be logged in its own transaction; it is logged and delivered right after."""
+    read_all()
+    with transaction.atomic(using="postgres"):
+        Paint.objects.using("postgres").create(color="red")
+        assert stock.answer(Color.RED).tier == "hot"
+    assert stock.answer(Color.RED).tier == "computed"
+
+
 def test_autocommit_delivers_at_once(warm: Paint) -> None:
     """Without a transaction a change counts when the write returns."""
     add()

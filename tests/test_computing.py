@@ -9,7 +9,7 @@ from django.db import OperationalError
 from django.db.models import Q
 from time_machine import Traveller
 
-from statistics_cache import TokenError, cold
+from statistics_cache import TokenError, cold, computing, statistic
 from statistics_cache.models import KEPT_COSTS, StatisticEntry
 from statistics_cache.signals import store_failed
 from tests.models import Paint
@@ -143,3 +143,28 @@ def test_an_exception_reaches_the_caller_and_stores_nothing(monkeypatch: pytest.
     with pytest.raises(ZeroDivisionError):
         stock(Color.RED)
     assert stock.get(Color.RED) is None
+
+
+def outer_without_sources() -> int:
+    """Use another statistic without naming what it is computed from."""
+    return stock(Color.RED).pots
+
+
+def test_a_statistic_that_does_not_name_its_sources_is_told_of_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Using a statistic whose sources are not declared is one line in the log, naming both and the models."""
+    monkeypatch.setattr(computing, "_told", set())
+    outer = statistic(name="tests.outer_without_sources")(outer_without_sources)
+    for _ in range(3):
+        outer.refresh()
+    assert [record.getMessage() for record in caplog.records] == [
+        "source_undeclared outer=tests.outer_without_sources inner=tests.stock missing=tests.Paint"
+    ]
+
+
+def test_a_statistic_that_names_its_sources_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+    """Naming the statistic, or its models, is enough."""
+    statistic(name="tests.outer_of_stock", depends_on=[stock])(outer_without_sources).refresh()
+    statistic(name="tests.outer_of_paint", depends_on=[Paint])(outer_without_sources).refresh()
+    assert caplog.records == []
