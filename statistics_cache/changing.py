@@ -38,13 +38,12 @@ def deliver(alias: str, statistic: str, scopes: list[str]) -> None:
 def await_commit(alias: str, statistic: str, scopes: list[str]) -> None:
     """Let one delivery per scope wait for the commit; beyond eight of a statistic, all become one."""
     changes = changes_of(alias)
-    waiting = changes.of(statistic)
-    batch = next((delivery.batch for delivery in waiting.values()), Batch())
+    batch = next((delivery.batch for delivery in changes.of(statistic).values()), Batch())
     for scope in scopes:
-        delivery = Delivery(statistic, scope, batch, deliver_one)
-        transaction.on_commit(delivery, using=alias)
+        delivery = Delivery(statistic, scope, batch, deliver_one, changes)
+        transaction.on_commit(delivery, using=alias, robust=True)
         changes.note(delivery)
-    batch.is_large = batch.is_large or len(waiting) + len(scopes) > hot.MAX_BUMPS
+    batch.is_large = batch.is_large or len(changes.of(statistic)) > hot.MAX_BUMPS
 
 
 def deliver_one(delivery: Delivery) -> None:

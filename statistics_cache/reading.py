@@ -74,7 +74,8 @@ def search(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
 
 def search_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:
     """Look for variants: all in one round trip, those that are no fresh hit there in one statement."""
-    if not settings().ENABLED or computing.running() is not None or has_suspects():
+    is_special = has_suspects() and is_dirty(cold.alias_of(declaration), declaration.name)
+    if is_special or not settings().ENABLED or computing.running() is not None:
         return [search(declaration, variant) for variant in variants]
     bounds = limits(declaration)
     reads = hot.read_many(declaration, variants)

@@ -35,7 +35,7 @@ def after_commit(alias: str, function: Callable[[], object]) -> None:
     if not in_transaction(alias):
         function()
     elif not is_manual(connections[alias]):
-        transaction.on_commit(function, using=alias)
+        transaction.on_commit(function, using=alias, robust=True)  # what fails here is no reason for others to fail
 
 
 def after_commit_once(alias: str, function: Callable[[], object]) -> None:
@@ -60,11 +60,13 @@ class Delivery:
     scope: str
     batch: Batch
     deliver: Callable[["Delivery"], None]
+    changes: "Changes"
     has_run: bool = False
 
     def __call__(self) -> None:
         """Deliver; the transaction no longer holds this change."""
         self.has_run = True
+        self.changes.forget(self)
         self.deliver(self)
 
 
@@ -77,12 +79,20 @@ class Changes:
 
     def of(self, statistic: str) -> dict[str, Delivery]:
         """Give the changes of a statistic that wait for the commit, by scope."""
-        found = self.waiting.get(statistic, {})
-        return {scope: delivery for scope, delivery in found.items() if not delivery.has_run}
+        return self.waiting.get(statistic, {})
 
     def note(self, delivery: Delivery) -> None:
         """Note one more."""
+        delivery.changes = self
         self.waiting.setdefault(delivery.statistic, {})[delivery.scope] = delivery
+
+    def forget(self, delivery: Delivery) -> None:
+        """Take off one that was delivered."""
+        if not (left := self.waiting.get(delivery.statistic, {})):
+            return
+        left.pop(delivery.scope, None)
+        if not left:
+            del self.waiting[delivery.statistic]
 
 
 @dataclass(eq=False)
@@ -110,7 +120,7 @@ def changes_of(alias: str) -> Changes:
     if known is None or known.hooks is not connection.run_on_commit:
         known = vars(connection)[KEY] = Changes(connection.run_on_commit)
         for _, hook, *_ in connection.run_on_commit:
-            if isinstance(hook, Delivery):
+            if isinstance(hook, Delivery) and not hook.has_run:
                 known.note(hook)
     return known
 
@@ -151,11 +161,10 @@ def is_dirty(alias: str, statistic: str) -> bool:
         return False
     if is_manual(connections[alias]):
         return True
-    changes = changes_of(alias)
-    if not any(changes.of(name) for name in changes.waiting):
+    waiting = changes_of(alias).waiting
+    if not waiting:
         _suspects.aliases.discard(alias)
-        return False
-    return bool(changes.of(statistic))
+    return statistic in waiting
 
 
 # Note [The list of hooks]

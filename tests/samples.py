@@ -76,6 +76,12 @@ def shades(color: str) -> int:
 
 
 @statistic(depends_on={Item: "color"})
+def tints(color: str) -> int:
+    """How many items there are of any colour at all."""
+    return Item.objects.filter(color=color).count()
+
+
+@statistic(depends_on={Item: "color"})
 def counted(color: Color) -> int:
     """How many items of a colour there are, of a source whose bulk writes count."""
     Computed.note("counted")
@@ -96,13 +102,13 @@ def sum_up(**chosen: str) -> Sum:
 
 
 @statistic(depends_on={Item: {"region": "order__region__name"}})
-def by_region(region: str) -> Sum:
+def amounts_by_region(region: str) -> Sum:
     """What there is in a region."""
     return sum_up(order__region__name=region)
 
 
 @statistic(depends_on={Item: {"color": "color", "region": "order__region__name"}}, on_change="revalidate")
-def by_color_and_region(color: str, region: str) -> Sum:
+def amounts_by_both(color: str, region: str) -> Sum:
     """What there is of a colour in a region."""
     return sum_up(color=color, order__region__name=region)
 

@@ -254,6 +254,8 @@ def test_two_transactions_that_move_one_row_take_turns(backend: Backend, atomic:
             wait_for_lock(backend)
         waiting.result(30)
     assert Item.objects.get().color == "green"
+    scopes = [scope for name, scope in logged() if name == "tests.tints"]
+    assert scopes == ['color="blue"', 'color="blue"', 'color="green"', 'color="red"']
 
 
 def closing(function: Callable[..., Any], *args: Any) -> Any:

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from statistics_cache import byhand, invalidates
 from tests.conftest import BACKENDS, Backend
 from tests.models import Item, Order, Region
-from tests.samples import by_color_and_region, by_region
+from tests.samples import amounts_by_both, amounts_by_region
 
 COLORS = ("red", "blue")
 REGIONS = ("north", "south")
@@ -99,12 +99,12 @@ class Machine(RuleBasedStateMachine):
     @rule(color=st.none() | COLOR, region=st.none() | REGION)
     def invalidate(self, color: str | None, region: str | None) -> None:
         """Invalidate by hand."""
-        by_color_and_region.invalidate(color, region)
+        amounts_by_both.invalidate(color, region)
 
     @rule(color=st.none() | COLOR, region=st.none() | REGION, tier=st.sampled_from(("both", "hot", "cold")))
     def clear(self, color: str | None, region: str | None, tier: byhand.Tier) -> None:
         """Clear by hand."""
-        by_color_and_region.clear(color, region, tier=tier)
+        amounts_by_both.clear(color, region, tier=tier)
 
     @rule()
     def flush(self) -> None:
@@ -122,9 +122,9 @@ class Machine(RuleBasedStateMachine):
     def everything_fresh_is_true(self) -> None:
         """What is given as fresh equals what a compute from scratch gives, of every variant."""
         for region in REGIONS:
-            assert by_region.answer(region).value == by_region.compute(region)
+            assert amounts_by_region.answer(region).value == amounts_by_region.compute(region)
             for color in COLORS:
-                assert by_color_and_region(color, region) == by_color_and_region.compute(color, region)
+                assert amounts_by_both(color, region) == amounts_by_both.compute(color, region)
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "postgres"])
