@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
 
-from . import byhand, cold, computing, hot, peeking, reading, receiving, upkeep
+from . import byhand, cold, computing, hot, peeking, reading, receiving, tokens, upkeep
 from .byhand import Tier
 from .conf import limits
 from .declaration import Declaration, check_name, read_function
@@ -108,13 +108,13 @@ class Statistic(Generic[P, T]):
 
     def token(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Give the token to take before computing elsewhere, for `set`: a text that any process may hand back."""
-        return computing.token(self.declaration, self.declaration.variant(args, kwargs))
+        return tokens.token(self.declaration, self.declaration.variant(args, kwargs))
 
     def set(self, *args: Any, result: T, token: str | None = None, **kwargs: Any) -> bool:
         """Store a value computed elsewhere and tell whether it was: a token that a later capture overtook stores
         nothing. Without a token the caller vouches that the value is of now. Raises TokenError, PayloadError."""
         variant = self.declaration.variant(args, kwargs)
-        return computing.put(self.declaration, variant, result, token)
+        return tokens.put(self.declaration, variant, result, token)
 
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
         """Make variants be computed anew, as a change of a source does. A parameter omitted or None means any."""

@@ -8,16 +8,15 @@ from datetime import timedelta
 from functools import partial
 from random import uniform
 from time import monotonic, perf_counter, time
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from django.db import connections
-from pydantic import TypeAdapter, ValidationError
 
 from . import cold, hot, lease
 from .conf import limits, may_serve, settings
 from .declaration import Declaration, Variant
 from .entry import Answer, Capture, Copy, Found, Limits, Search, microseconds, moment
-from .exceptions import ComputeFailed, ComputeTimeout, TokenError
+from .exceptions import ComputeFailed, ComputeTimeout
 from .lease import Flight, Landing
 from .signals import source_undeclared, store_failed
 from .transactions import after_commit, in_transaction, is_dirty, is_overtaken, mark
@@ -28,18 +27,6 @@ Look = Callable[[], Search[T]]
 
 FIRST_RETRY, LAST_RETRY = 1.0, 300.0  # seconds after a failure until the next try: doubled each time, at most the ttl
 MAX_ERROR = 1_000  # characters of an exception's text that a row keeps
-
-
-class Token(NamedTuple):
-    """What `.token` gives as JSON text: whose token it is, and what was captured."""
-
-    statistic: str
-    schema: str
-    parameters: str
-    captured: Capture
-
-
-TOKEN = TypeAdapter(Token)
 
 
 @dataclass
@@ -310,43 +297,6 @@ def refresh(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:
     is_stored = settings().ENABLED and running() is None
     ended = capture(declaration, variant) if is_stored else Search(None)
     return compute(declaration, variant, ended, reason="refresh")
-
-
-def token(declaration: Declaration[..., Any], variant: Variant) -> str:
-    """Give a token of now as JSON text. Raises TokenError where there is none."""
-    captured = capture(declaration, variant).captured
-    if captured is None:
-        raise TokenError(
-            f"{declaration.name}: no token can be taken while the database is out, or in a transaction that changed "
-            "what it is computed from. Take one afterwards."
-        )
-    return TOKEN.dump_json(Token(declaration.name, declaration.fingerprint, variant.json, captured)).decode()
-
-
-def put(declaration: Declaration[..., T], variant: Variant, value: T, token_text: str | None) -> bool:
-    """Store a value computed elsewhere under its token and tell whether it was stored."""
-    payload = declaration.encode(value)
-    if not settings().ENABLED:
-        return False
-    captured = read_token(declaration, variant, token_text) if token_text else capture(declaration, variant).captured
-    return captured is not None and keep(declaration, variant, copy_of(captured, payload, 0.0), "set", captured.mark)
-
-
-def read_token(declaration: Declaration[..., Any], variant: Variant, text: str) -> Capture:
-    """Read a token. Raises TokenError for one that is none, or of another statistic, schema or variant."""
-    try:
-        given = TOKEN.validate_json(text)
-    except ValidationError as error:
-        raise TokenError(
-            f"{declaration.name}: {text!r} is no token. Take one by .token(…) before computing."
-        ) from error
-    expected = Token(declaration.name, declaration.fingerprint, variant.json, given.captured)
-    if given != expected:
-        raise TokenError(
-            f"{declaration.name}: the token is of {given.statistic} {given.parameters}, schema {given.schema}, "
-            f"not of {variant.json}, schema {declaration.fingerprint}. Take one for these parameters."
-        )
-    return given.captured
 
 
 # Note [What a follower may take]

@@ -8,7 +8,7 @@ from django.core.cache import caches
 from django.db import transaction
 from time_machine import Traveller
 
-from statistics_cache import byhand, computing, hot
+from statistics_cache import byhand, computing, hot, tokens
 from statistics_cache.entry import Copy
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
 from tests.conftest import Backend
@@ -207,7 +207,7 @@ def test_what_is_stored_while_clearing_does_not_survive_it(monkeypatch: pytest.M
     def store_after_the_look(*args: Any) -> Any:
         found = look(*args)
         late = stock.declaration.variant((Color.RED,), {"doubled": True})
-        captured = computing.read_token(stock.declaration, late, token)
+        captured = tokens.read_token(stock.declaration, late, token)
         copy = Copy('{"pots":9,"litres":9}', captured.computed_at, 0.0, captured.database, "hot", captured.hot)
         computing.store(stock.declaration, late, copy, "set")
         return found

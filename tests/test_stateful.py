@@ -1,6 +1,5 @@
 """Any sequence of writes, transactions, outages and reads, against an oracle that recomputes from scratch."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -132,6 +131,5 @@ class Machine(RuleBasedStateMachine):
 def test_no_sequence_makes_a_fresh_answer_wrong(backend: Backend) -> None:
     """P1, P4 and P5 for one process: whatever is done in whatever order, what is fresh is true."""
     Machine.database = backend.database
-    machine: Callable[[], Machine] = Machine
     checks = settings(max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
-    run_state_machine_as_test(machine, settings=checks)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Machine, settings=checks)
