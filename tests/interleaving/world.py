@@ -1,0 +1,236 @@
+"""The world as a value, and what each operation does to it."""
+
+import sqlite3
+from typing import Any, NamedTuple
+
+from .cache import Content, command, seal
+from .database import Stored, contents, is_write
+from .operations import Failure, Operation
+from .oracle import Given, Notes
+
+COMMANDS = frozenset({"get_many", "set", "add", "incr", "delete", "flush"})
+GLUED = frozenset({"begin", "erasures", "clock"})  # done together with the step that follows
+SILENT = frozenset({"delivered", "answered"})  # done together with the step before
+NOTHING_THERE = "missing"
+
+
+class Transaction(NamedTuple):
+    """An open transaction: its snapshot (None before it is taken), whether it writes, its savepoints."""
+
+    content: int | None
+    writes: bool
+    savepoints: tuple[tuple[str, int | None], ...] = ()
+
+
+class Flown(NamedTuple):
+    """One flight of a process: which entry, whether it is still found under it, what it brought, and to whom."""
+
+    process: str
+    name: str
+    flying: bool = True
+    landed: bool = False
+    landing: Any = None
+    told: frozenset[int] = frozenset()
+
+
+class World(NamedTuple):
+    """All that operations may see or change."""
+
+    cache: Content = ()
+    committed: int = 0
+    transactions: tuple[tuple[int, Transaction], ...] = ()
+    clock: float = 0.0
+    notes: Notes = Notes()
+    replica: Content = ()
+    first_bump: tuple[Any, ...] = ()
+    flights: tuple[Flown, ...] = ()
+
+    def transaction(self, actor: int) -> Transaction | None:
+        """Give the open transaction of an actor."""
+        return next((opened for owner, opened in self.transactions if owner == actor), None)
+
+    def with_transaction(self, actor: int, opened: Transaction | None) -> "World":
+        """Give this with another transaction of an actor."""
+        others = tuple(pair for pair in self.transactions if pair[0] != actor)
+        return self._replace(transactions=tuple(sorted((*others, *([(actor, opened)] if opened else [])))))
+
+    def is_locked_for(self, actor: int) -> bool:
+        """Tell whether another actor holds SQLite's one write lock."""
+        return any(owner != actor and opened.writes for owner, opened in self.transactions)
+
+
+class Blocked(Exception):
+    """The actor has to wait for another."""
+
+
+class Violation(Exception):
+    """The promise is broken."""
+
+
+def apply(world: World, actor: int, process: str, marks: frozenset[int], operation: Operation) -> tuple[Any, World]:
+    """Do one operation of an actor: its result and the world after it. Raises Blocked, Violation."""
+    kind, args = operation
+    if kind in COMMANDS:
+        return apply_command(world, kind, args)
+    if kind == "sql":
+        return apply_sql(world, actor, args[0], args[1])
+    if kind in ("commit", "rollback"):
+        return None, finish(world, actor, marks) if kind == "commit" else world.with_transaction(actor, None)
+    if kind in FLIGHTS:
+        return apply_flight(world, actor, process, kind, args)
+    return apply_event(world, actor, kind, args)
+
+
+def apply_command(world: World, kind: str, args: tuple[Any, ...]) -> tuple[Any, World]:
+    """Carry out a cache command."""
+    content = dict(world.cache)
+    try:
+        result = command(content, kind, args)
+    except KeyError:
+        return Failure(ValueError, NOTHING_THERE), world
+    if not world.first_bump and (kind == "incr" or (kind == "set" and ":generation:" in args[0])):
+        world = world._replace(first_bump=(kind, args))
+    return result, world._replace(cache=seal(content))
+
+
+def apply_sql(world: World, actor: int, sql: str, params: tuple[Any, ...]) -> tuple[Any, World]:
+    """Carry out a statement, in the actor's transaction or alone."""
+    words = sql.upper().split()
+    if words[0] in ("BEGIN", "SAVEPOINT", "RELEASE", "ROLLBACK"):
+        return None, control(world, actor, words, sql.split()[-1])
+    if is_write(sql) and world.is_locked_for(actor):
+        raise Blocked
+    opened = world.transaction(actor)
+    before = world.committed if opened is None or opened.content is None else opened.content
+    if opened is not None and is_write(sql) and not opened.writes and before != world.committed:
+        return Failure(sqlite3.OperationalError, "database is locked"), world
+    found, after = contents().run(before, sql, params)
+    result = Failure(type(found), str(found)) if isinstance(found, sqlite3.Error) else found
+    if opened is None:
+        return result, commit(world, after, frozenset())
+    written = opened._replace(content=after, writes=opened.writes or is_write(sql))
+    return result, world.with_transaction(actor, written)
+
+
+def control(world: World, actor: int, words: list[str], name: str) -> World:
+    """Begin a transaction, or mark a point in it, forget it, or go back to it."""
+    if words[0] == "BEGIN":
+        immediate = "IMMEDIATE" in words
+        if immediate and world.is_locked_for(actor):
+            raise Blocked
+        return world.with_transaction(actor, Transaction(world.committed if immediate else None, immediate))
+    opened = world.transaction(actor)
+    assert opened is not None
+    if words[0] == "SAVEPOINT":
+        return world.with_transaction(actor, opened._replace(savepoints=(*opened.savepoints, (name, opened.content))))
+    if words[0] == "RELEASE":
+        return world.with_transaction(actor, opened._replace(savepoints=opened.savepoints[:-1]))
+    return world.with_transaction(actor, opened._replace(content=dict(opened.savepoints)[name]))
+
+
+def finish(world: World, actor: int, marks: frozenset[int]) -> World:
+    """Commit the transaction of an actor."""
+    opened = world.transaction(actor)
+    assert opened is not None
+    world = world.with_transaction(actor, None)
+    return commit(world, opened.content, marks) if opened.writes and opened.content is not None else world
+
+
+def commit(world: World, content: int, marks: frozenset[int]) -> World:
+    """Make a content the one that all see. Raises Violation if an entry goes back to an earlier capture."""
+    if content == world.committed:
+        return world
+    before, after = contents().entries(world.committed), contents().entries(content)
+    if any(row in after and goes_back(before[row], after[row]) for row in before):
+        raise Violation("P4: the durable row went back to an earlier capture")
+    notes = world.notes.commit(contents().changes(content) | marks, world.clock)
+    return world._replace(committed=content, notes=notes)
+
+
+def goes_back(before: Stored, after: Stored) -> bool:
+    """Tell whether a capture is earlier: of an older generation, or older within one."""
+    return after < before
+
+
+FLIGHTS = frozenset({"board", "land", "wait", "end"})
+
+
+def apply_flight(world: World, actor: int, process: str, kind: str, args: tuple[Any, ...]) -> tuple[Any, World]:
+    """Board, land, wait for or end a flight of the actor's process."""
+    if kind == "board":
+        return board(world, actor, Flown(process, args[0]))
+    number = args[0]
+    flown = world.flights[number]
+    if kind == "wait":
+        if not flown.landed:
+            raise Blocked
+        return flown.landing, with_flight(world, number, flown._replace(told=flown.told | {actor}))
+    if not flown.landed:
+        flown = flown._replace(landed=True, landing=args[1] if kind == "land" else None)
+    return None, with_flight(world, number, flown._replace(flying=flown.flying and kind != "end"))
+
+
+def board(world: World, actor: int, new: Flown) -> tuple[Any, World]:
+    """Give the number of a flight and whether it is the actor's own.
+
+    Who was told what it brought already, and could not take it, looks again and again until it ends: once is enough.
+    """
+    for number, flown in enumerate(world.flights):
+        if flown.flying and (flown.process, flown.name) == (new.process, new.name):
+            if actor in flown.told:
+                raise Blocked
+            return (number, False), world
+    return (len(world.flights), True), world._replace(flights=(*world.flights, new))
+
+
+def with_flight(world: World, number: int, flown: Flown) -> World:
+    """Give the world with another state of a flight."""
+    return world._replace(flights=(*world.flights[:number], flown, *world.flights[number + 1 :]))
+
+
+def apply_event(world: World, actor: int, kind: str, args: tuple[Any, ...]) -> tuple[Any, World]:
+    """Do what is neither the cache's nor the database's."""
+    if kind in ("begin", "delivered", "answered", "erasures"):
+        return tell(world, actor, kind, args)
+    if kind == "clock":
+        return world.clock, world
+    if kind == "free":
+        if dict(world.cache).get(args[0]) is not None:
+            raise Blocked
+        return None, world
+    return None, befall(world, kind, args)
+
+
+def befall(world: World, kind: str, args: tuple[Any, ...]) -> World:
+    """Let something happen to the cache, or time pass."""
+    notes = world.notes
+    match kind:
+        case "tick":
+            return world._replace(clock=world.clock + args[0])
+        case "replicate":
+            return world._replace(replica=world.cache, notes=notes._replace(kept=notes.delivered))
+        case "failover":
+            return world._replace(cache=world.replica, notes=notes.lose())
+        case "repeat":
+            return apply_command(world, *world.first_bump)[1] if world.first_bump else world
+    raise AssertionError(kind)
+
+
+def tell(world: World, actor: int, kind: str, args: tuple[Any, ...]) -> tuple[Any, World]:
+    """Tell the oracle something, or ask it which erasures are committed."""
+    notes = world.notes
+    match kind:
+        case "begin":
+            notes = notes.begin(actor, world.clock)
+        case "delivered":
+            notes = notes.deliver(args[0])
+        case "answered":
+            notes = judge(notes, actor, args[0])
+    return (notes.erasures if kind == "erasures" else None), world._replace(notes=notes)
+
+
+def judge(notes: Notes, actor: int, given: Given | None) -> Notes:
+    """Hold an answer against the promise. Raises Violation."""
+    if given is not None and (fault := notes.fault(actor, given)):
+        raise Violation(fault)
+    return notes.end(actor)
