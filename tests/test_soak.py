@@ -1,0 +1,28 @@
+"""The soak, short: no answer breaks a promise while everything is written; and a broken version is caught."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def soak(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the soak as its users do, on the PostgreSQL server of this run."""
+    command = [sys.executable, "-m", "tests.soak", "--seed", "1", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_every_answer_under_every_write_keeps_every_promise() -> None:
+    """P1, P2, P5: what is fresh holds every change that was committed before it was asked for."""
+    done = soak("--seconds", "20")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "violations 0, errors 0"
+
+
+def test_a_write_that_is_not_logged_is_caught() -> None:
+    """Without the log row of a deleted item an old value is proved, and given as fresh: the soak ends at once."""
+    done = soak("--seconds", "60", "--broken", "deleted")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "violation: soak." in done.stdout
+    assert "due was change" in done.stdout
