@@ -1,7 +1,8 @@
 """Settings of the example project, read from the environment.
 
-`DATABASE_URL` (default: a SQLite file in `RUN_DIR`), `REDIS_URL` (default: in-process memory), `SECRET_KEY`, `DEBUG`,
-`ALLOWED_HOSTS` and `RUN_DIR` (default: `.demo`, where the demo keeps its files).
+`DATABASE_URL` (default: a SQLite file in `RUN_DIR`), `REDIS_URL` (default: in-process memory), `CELERY_BROKER_URL`
+(default: `REDIS_URL`; without either, tasks run where they are sent, which is for trying out only), `SECRET_KEY`,
+`DEBUG`, `ALLOWED_HOSTS` and `RUN_DIR` (default: `.demo`, where the demo keeps its files).
 """
 
 import os
@@ -13,9 +14,14 @@ from django.core.management.utils import get_random_secret_key
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from statistics_cache import BEAT_SCHEDULE
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 RUN_DIR = Path(os.environ.get("RUN_DIR", BASE_DIR / ".demo"))
-RUN_DIR.mkdir(exist_ok=True)
+try:
+    RUN_DIR.mkdir(exist_ok=True)
+except OSError as error:
+    raise ImproperlyConfigured(f"RUN_DIR {RUN_DIR} cannot be made: {error}. Set it to a folder to write in.") from error
 
 DEBUG = os.environ.get("DEBUG", "1").lower() in {"1", "true", "yes", "on"}
 SECRET_KEY = os.environ.get("SECRET_KEY") or (get_random_secret_key() if DEBUG else "")
@@ -92,3 +98,16 @@ CACHES = {
     "statistics": redis_cache(REDIS_URL) if REDIS_URL else MEMORY | {"LOCATION": "statistics"},
 }
 STATISTICS_CACHE: dict[str, object] = {"CACHE_ALIAS": "statistics"}
+
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or REDIS_URL or None
+CELERY_TASK_ALWAYS_EAGER = CELERY_BROKER_URL is None
+CELERY_BROKER_CONNECTION_TIMEOUT = 0.5  # of a RabbitMQ that does not answer
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
+    if (CELERY_BROKER_URL or "").startswith("redis")
+    else {"max_retries": 0}
+)
+CELERY_TASK_ROUTES = {"statistics_cache.*": {"queue": "statistics"}}
+CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE}
+CELERY_BEAT_SCHEDULE_FILENAME = str(RUN_DIR / "celerybeat-schedule")
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

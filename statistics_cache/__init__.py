@@ -20,8 +20,10 @@ from .sources import Source
 if TYPE_CHECKING:
     from .api import Statistic, statistic
     from .managers import StatisticsQuerySet, StatisticsSource, invalidates
+    from .schedule import BEAT_SCHEDULE
 
 __all__ = [
+    "BEAT_SCHEDULE",
     "Answer",
     "ComputeFailed",
     "ComputeTimeout",
@@ -43,6 +45,7 @@ __all__ = [
 
 
 LATE = {
+    "BEAT_SCHEDULE": ".schedule",
     "Statistic": ".api",
     "statistic": ".api",
     "StatisticsQuerySet": ".managers",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
 
-from . import byhand, cold, computing, hot, peeking, reading, receiving, tokens, upkeep
+from . import byhand, cold, computing, counters, hot, peeking, queue, reading, receiving, tokens, upkeep
 from .byhand import Tier
 from .conf import limits
 from .declaration import Declaration, check_name, read_function
@@ -30,10 +30,14 @@ class CacheInfo(TypedDict):
     keys_cached: list[str]
     schema: str
     breaker_open: bool
+    broker_breaker_open: bool
+    hits: int
+    stale_hits: int
+    misses: int
 
 
 class Statistic(Generic[P, T]):
-    """A named, typed function whose values are cached; calling it gives a fresh value.
+    """A named, typed function whose values are cached; calling it gives one.
 
     Arguments are those of the function, by position or name, validated by pydantic; wrong ones raise ParameterError.
     """
@@ -57,7 +61,8 @@ class Statistic(Generic[P, T]):
         return self.declaration.name
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Give a fresh value: found, or computed once and stored."""
+        """Give a value: found fresh; found stale, if the policy allows it, and then refreshed by a worker; else
+        computed once and stored."""
         return reading.value(self.declaration, self.declaration.variant(args, kwargs))
 
     @overload
@@ -67,11 +72,13 @@ class Statistic(Generic[P, T]):
     @overload
     def answer(self, *args: Any, wait: bool, **kwargs: Any) -> Answer[T] | None: ...
     def answer(self, *args: Any, **kwargs: Any) -> Answer[T] | None:
-        """Give a value with its provenance. With `wait=False` never compute: what is stale is given if the policy
-        allows it, and a miss gives None."""
+        """Give a value as a call does, with its provenance. With `wait=False` never compute: a miss gives None and
+        is computed by a worker."""
         wait = kwargs.pop("wait", True)
         variant = self.declaration.variant(args, kwargs)
-        return reading.answer(self.declaration, variant) if wait else reading.answer_at_once(self.declaration, variant)
+        if wait:
+            return reading.answer(self.declaration, variant)
+        return reading.answer_at_once(self.declaration, variant, on_miss=True)
 
     @overload
     def get(self, *args: P.args, **kwargs: P.kwargs) -> T | None: ...
@@ -79,7 +86,7 @@ class Statistic(Generic[P, T]):
     def get(self, *args: Any, allow_stale: bool | None, **kwargs: Any) -> T | None: ...
     def get(self, *args: Any, **kwargs: Any) -> T | None:
         """Give what the cache has, None for a miss; never computes. `allow_stale=None` allows stale values where
-        `stale_ttl` is above `ttl`."""
+        `stale_ttl` is above `ttl`; one that is given is refreshed by a worker."""
         allow_stale = kwargs.pop("allow_stale", None)
         found = reading.answer_at_once(self.declaration, self.declaration.variant(args, kwargs), allow_stale)
         return found.value if found else None
@@ -105,6 +112,11 @@ class Statistic(Generic[P, T]):
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]:
         """Compute and store now, whatever the cache has."""
         return computing.refresh(self.declaration, self.declaration.variant(args, kwargs))
+
+    def refresh_later(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Have a worker do what `.refresh` does, after the commit if there is a transaction. Gives whether that is
+        queued: False while the broker is out, or the database, or the app is not ENABLED."""
+        return upkeep.refresh_later(self.declaration, self.declaration.variant(args, kwargs))
 
     def token(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Give the token to take before computing elsewhere, for `set`: a text that any process may hand back."""
@@ -141,9 +153,11 @@ class Statistic(Generic[P, T]):
         return upkeep.hydrate(self.declaration)
 
     def get_cache_info(self) -> CacheInfo:
-        """Give the size, the keys (at most 1,000) and the limits of what is stored."""
+        """Give the size, the keys (at most 1,000) and the limits of what is stored, the state of this process's
+        breakers, and how often reads of all processes ended how since the hot tier was last empty."""
         rows = cold.rows_of(cold.alias_of(self.declaration), self.name).exclude(payload=None)
         bounds = limits(self.declaration)
+        counts = counters.counts_of([self.name])[self.name]
         return CacheInfo(
             name=self.name,
             cache_size=rows.count(),
@@ -153,6 +167,10 @@ class Statistic(Generic[P, T]):
             keys_cached=list(rows.order_by("key").values_list("key", flat=True)[:MAX_LISTED]),
             schema=self.declaration.fingerprint,
             breaker_open=hot.breaker.is_open,
+            broker_breaker_open=queue.breaker.is_open,
+            hits=counts.hits,
+            stale_hits=counts.stale_hits,
+            misses=counts.misses,
         )
 
 
@@ -168,6 +186,8 @@ def statistic(
     on_change: Literal["expire", "revalidate"] = "expire",
     version: str | int = "",
     hydrate: bool | Iterable[Mapping[str, Any]] | Callable[[], Iterable[Mapping[str, Any]]] = False,
+    queue: str | None = None,
+    time_limit: timedelta | None = None,
     using: str | None = None,
 ) -> Callable[[Callable[P, T]], Statistic[P, T]]:
     """Declare a typed function of a module as a statistic; always with parentheses.
@@ -176,8 +196,10 @@ def statistic(
     settings TTL and STALE_TTL. `depends_on` names the models it is computed from, and which of its parameters a row
     decides. `on_change="revalidate"` lets a value whose source changed be given as stale. `version` is part of the
     schema: change it when the same parameters mean another value. `hydrate` names the variants to keep warm: True for
-    a finite signature, a list of mappings, or a callable that gives one. `using` is the database of its rows and
-    sources. Raises DeclarationError, naming what is wrong and the cure.
+    a finite signature, a list of mappings, or a callable that gives one (asked at every tick). `queue` is the Celery
+    queue of its refreshes, None the setting QUEUE; `time_limit` a timedelta after which a worker ends one, None what
+    Celery is told. `using` is the database of its rows and sources. Raises DeclarationError, naming what is wrong
+    and the cure.
     """
     if refused:
         raise DeclarationError(f"{refused[0]!r}: write `@statistic()`, with parentheses and named options.")
@@ -185,7 +207,7 @@ def statistic(
     def declare(function: Callable[P, T]) -> Statistic[P, T]:
         place = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}"
         try:
-            check_ttls(ttl, stale_ttl)
+            check_durations(ttl, stale_ttl, time_limit)
             if on_change not in ("expire", "revalidate"):
                 raise DeclarationError(f"on_change is {on_change!r}. Write 'expire' or 'revalidate'.")
             parameters, result = read_function(function)
@@ -200,7 +222,9 @@ def statistic(
                     sources=read_sources(depends_on),
                     on_change=on_change,
                     version=version,
-                    hydrate=hydrate,
+                    hydrate=hydrate if isinstance(hydrate, bool) or callable(hydrate) else tuple(hydrate),
+                    queue=check_queue(queue),
+                    time_limit=time_limit,
                     using=using,
                 )
             )
@@ -213,9 +237,16 @@ def statistic(
     return declare
 
 
-def check_ttls(ttl: timedelta | None, stale_ttl: timedelta | None) -> None:
+def check_queue(queue: str | None) -> str | None:
+    """Give a queue's name back. Raises DeclarationError for one that is none."""
+    if queue is not None and (not isinstance(queue, str) or not queue):
+        raise DeclarationError(f"queue is {queue!r}. Give the name of a Celery queue, or leave it out.")
+    return queue
+
+
+def check_durations(ttl: timedelta | None, stale_ttl: timedelta | None, time_limit: timedelta | None) -> None:
     """Raise DeclarationError for durations that are none, not above 0, or contradict each other."""
-    for label, value in (("ttl", ttl), ("stale_ttl", stale_ttl)):
+    for label, value in (("ttl", ttl), ("stale_ttl", stale_ttl), ("time_limit", time_limit)):
         if value is not None and (not isinstance(value, timedelta) or value <= timedelta(0)):
             raise DeclarationError(f"{label} is {value!r}. Give a timedelta above 0, for example timedelta(minutes=5).")
     if ttl is not None and stale_ttl is not None and stale_ttl < ttl:

@@ -13,7 +13,7 @@ class StatisticsCacheConfig(AppConfig):
 
     def ready(self) -> None:
         """Import what registers itself."""
-        from . import checks  # noqa: F401  (checks and statistics need the app registry)
+        from . import checks, tasks  # noqa: F401  (both need the app registry)
         from .api import registry
         from .receiving import watch
 

@@ -41,7 +41,7 @@ class Breaker:
             self.is_open = True
             self.retry_at = self.clock() + self._next_pause()
         if changed:
-            breaker_changed.send(sender=type(self), name=self.name, is_open=True, error=error)
+            breaker_changed.send_robust(sender=type(self), name=self.name, is_open=True, error=error)
 
     def succeeded(self) -> None:
         """Close."""
@@ -50,7 +50,7 @@ class Breaker:
         with self.lock:
             changed, self.is_open = self.is_open, False
         if changed:
-            breaker_changed.send(sender=type(self), name=self.name, is_open=False, error=None)
+            breaker_changed.send_robust(sender=type(self), name=self.name, is_open=False, error=None)
 
     def _next_pause(self) -> float:
         return self.pause() * uniform(1.0, 1.1)

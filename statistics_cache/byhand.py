@@ -29,7 +29,7 @@ def invalidate(declaration: Declaration[..., Any], texts: Mapping[str, str], cau
     transaction (where their locks would hold up other writers), the whole scope falls.
     """
     alias = cold.alias_of(declaration)
-    shape = widest_shape(declaration, texts)
+    shape = declaration.widest_shape(texts)
     adapters = declaration.parameters.adapters
     scope = declaration.scope({name: adapters[name].validate_json(texts[name]) for name in shape})
     if len(shape) == len(texts) or in_transaction(alias):
@@ -41,11 +41,6 @@ def invalidate(declaration: Declaration[..., Any], texts: Mapping[str, str], cau
             ]
             cold.move(alias, siblings, changelog.record(alias, declaration.name, [scope], cause))
         deliver(alias, declaration.name, [scope])
-
-
-def widest_shape(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> tuple[str, ...]:
-    """Give the shape of scope that names most of these parameters and no other; () means every scope."""
-    return max((shape for shape in declaration.shapes if set(shape) <= set(texts)), key=len, default=())
 
 
 def lock_scope(alias: str, statistic: str, scope: str) -> list[StatisticEntry]:

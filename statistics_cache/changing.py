@@ -6,6 +6,7 @@ from django.db import connections, transaction
 
 from . import changelog, hot
 from .keys import EVERY_SCOPE
+from .signals import invalidated
 from .transactions import Batch, Delivery, changes_of, in_transaction, is_manual, note_change
 
 
@@ -30,7 +31,7 @@ def deliver(alias: str, statistic: str, scopes: list[str]) -> None:
     """
     note_change(alias, statistic)
     if not in_transaction(alias):
-        hot.bump(statistic, scopes)
+        bump(statistic, scopes)
     elif not is_manual(connections[alias]):
         await_commit(alias, statistic, scopes)
 
@@ -49,7 +50,13 @@ def await_commit(alias: str, statistic: str, scopes: list[str]) -> None:
 def deliver_one(delivery: Delivery) -> None:
     """Move the generation of one scope, or once for a large batch that of every scope."""
     if not delivery.batch.is_large:
-        hot.bump(delivery.statistic, [delivery.scope])
+        bump(delivery.statistic, [delivery.scope])
     elif not delivery.batch.is_delivered:
         delivery.batch.is_delivered = True
-        hot.bump(delivery.statistic, [EVERY_SCOPE])
+        bump(delivery.statistic, [EVERY_SCOPE])
+
+
+def bump(statistic: str, scopes: list[str]) -> None:
+    """Move the hot generations of scopes, and tell of it."""
+    hot.bump(statistic, scopes)
+    invalidated.send_robust(sender=None, statistic=statistic, scopes=scopes)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.conf import settings as django_settings
-from django.db import InterfaceError, OperationalError, connections, router
+from django.db import InterfaceError, InternalError, OperationalError, connections, router
 from django.db.models import F, Q, QuerySet
 
 from .changelog import add_up, all_scopes, sums_arguments, sums_sql
@@ -18,7 +18,8 @@ from .keys import EVERY_SCOPE
 from .models import KEPT_COSTS, StatisticEntry
 from .transactions import in_transaction
 
-OUTAGES = (OperationalError, InterfaceError)  # what Django raises when a database is out, locked, full or read-only
+# What Django raises when a database is out, locked, full or read-only; the last is an InternalError of PostgreSQL.
+OUTAGES = (OperationalError, InterfaceError, InternalError)
 SCOPE_SEPARATOR = "\n"  # JSON spells it \n, so no scope holds it
 COLUMNS = (
     "key",
@@ -32,6 +33,7 @@ COLUMNS = (
     "retry_at",
     "failed_generation",
 )
+PRUNED = 1_000  # rows deleted of one statistic in one tick: what is expired harms nobody and can wait
 READ_AT_ONCE = 500  # variants in one statement; SQLite takes at least 32,766 arguments, and each has a few
 
 
@@ -53,16 +55,19 @@ def alias_of(declaration: Declaration[..., Any]) -> str:
     return declaration.using or router.db_for_write(StatisticEntry)
 
 
-def prove(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> dict[str, Proof] | None:
+def prove(
+    declaration: Declaration[..., Any], variants: Sequence[Variant], *, payloads: bool = True
+) -> dict[str, Proof] | None:
     """Read rows and generations of variants in one statement, by key; None when the database is out.
 
-    Inside a transaction the error is raised instead: it has already spoilt the transaction.
+    Without `payloads` a copy's payload is empty, which spares reading much. Inside a transaction the error is raised
+    instead: it has already spoilt the transaction.
     """
     alias = alias_of(declaration)
     try:
         found: dict[str, Proof] = {}
         for start in range(0, len(variants), READ_AT_ONCE):
-            found |= _prove(alias, declaration, variants[start : start + READ_AT_ONCE])
+            found |= _prove(alias, declaration, variants[start : start + READ_AT_ONCE], payloads)
         return found
     except OUTAGES:
         if in_transaction(alias):
@@ -70,14 +75,16 @@ def prove(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> di
         return None
 
 
-def _prove(alias: str, declaration: Declaration[..., Any], variants: Sequence[Variant]) -> dict[str, Proof]:
+def _prove(
+    alias: str, declaration: Declaration[..., Any], variants: Sequence[Variant], payloads: bool = True
+) -> dict[str, Proof]:
     scopes = list(dict.fromkeys(scope for variant in variants for scope in all_scopes(variant.scopes)))
     keys = [variant.key for variant in variants]
     arguments = [declaration.fingerprint, *keys, *sums_arguments(declaration.name, scopes)]
     rows: dict[str, Row] = {}
     totals: dict[str, int] = {}
     with connections[alias].cursor() as cursor:
-        cursor.execute(proof_sql(alias, len(keys), len(scopes)), arguments)
+        cursor.execute(proof_sql(alias, len(keys), len(scopes), payloads), arguments)
         for is_total, *columns in cursor.fetchall():
             if is_total:
                 totals[columns[0]] = int(columns[2])
@@ -87,10 +94,13 @@ def _prove(alias: str, declaration: Declaration[..., Any], variants: Sequence[Va
 
 
 @lru_cache(maxsize=256)
-def proof_sql(alias: str, keys: int, scopes: int) -> str:
+def proof_sql(alias: str, keys: int, scopes: int, payloads: bool) -> str:
     """Give the statement, made once per shape: rows and sums must be of one instant, also where there is no row."""
     quote = connections[alias].ops.quote_name
-    names = ", ".join(map(quote, COLUMNS))
+    columns = dict(zip(COLUMNS, map(quote, COLUMNS), strict=True))
+    if not payloads:
+        columns["payload"] = f"CASE WHEN {columns['payload']} IS NULL THEN NULL ELSE '' END"
+    names = ", ".join(columns.values())
     rows = (
         f"SELECT 0, {names} FROM {quote(StatisticEntry._meta.db_table)} "  # noqa: S608  (names only; values are bound)
         f"WHERE {quote('schema')} = %s AND {quote('key')} IN ({', '.join(['%s'] * keys)})"
@@ -190,6 +200,34 @@ def record_failure(
     )
 
 
+def aged(declaration: Declaration[..., Any], before: float, most: int) -> list[str]:
+    """Give the keys of rows computed before a moment, the oldest first and so many at most."""
+    rows = rows_of(alias_of(declaration), declaration.name).filter(schema=declaration.fingerprint)
+    old = rows.filter(computed_at__lt=time_for(before)).order_by("computed_at")
+    return list(old.values_list("key", flat=True)[:most])
+
+
+def prune(alias: str, statistic: str, before: float) -> int:
+    """Delete rows of any schema computed before a moment, some at a time; those that failed since are kept."""
+    moment = time_for(before)
+    left_alone = Q(retry_at=None, computed_at__lt=moment)
+    failed = Q(retry_at__lt=moment) & (Q(computed_at=None) | Q(computed_at__lt=moment))
+    return delete_some(rows_of(alias, statistic).filter(left_alone | failed))
+
+
+def prune_beyond(alias: str, statistic: str, most: int) -> int:
+    """Delete the least recently computed rows of a statistic beyond so many, some at a time."""
+    rows = rows_of(alias, statistic).exclude(computed_at=None)
+    last = rows.order_by("-computed_at").values_list("computed_at", flat=True)[most : most + 1].first()
+    return 0 if last is None else delete_some(rows.filter(computed_at__lte=last))
+
+
+def delete_some(rows: QuerySet[StatisticEntry]) -> int:
+    """Delete the oldest of rows, at most 1,000, and give their number."""
+    chosen = list(rows.order_by("computed_at").values_list("pk", flat=True)[:PRUNED])
+    return delete(rows.db, StatisticEntry.objects.filter(pk__in=chosen))
+
+
 def join_scopes(scopes: Iterable[str]) -> str:
     """Write scopes one a line, each between two separators, so that one can be looked for."""
     return "".join(f"{SCOPE_SEPARATOR}{scope}" for scope in scopes) + SCOPE_SEPARATOR
@@ -218,7 +256,7 @@ def stored_variants(declaration: Declaration[..., Any], texts: Mapping[str, str]
 def read_variant(declaration: Declaration[..., Any], key: str, params: str) -> Variant | None:
     """Give the variant of stored parameters; None where the signature has changed and no call means them any more."""
     try:
-        variant = declaration.new_variant((), declaration.parameters.restore(params))
+        variant = declaration.restore(params)
     except ParameterError:
         return None
     return variant if variant.key == key else None

@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 
 from django.db import connections
 
-from . import cold, hot, lease
-from .conf import limits, may_serve, settings
+from . import cold, hot, lease, queue
+from .conf import check_size, limits, limits_of, may_serve, settings
 from .declaration import Declaration, Variant
 from .entry import Answer, Capture, Copy, Found, Limits, Search, microseconds, moment
 from .exceptions import ComputeFailed, ComputeTimeout
 from .lease import Flight, Landing
-from .signals import source_undeclared, store_failed
+from .queue import Wanted
+from .signals import refresh_failed, refresh_finished, source_undeclared, store_failed
 from .transactions import after_commit, in_transaction, is_dirty, is_overtaken, mark
 from .watching import models_of
 
@@ -66,7 +67,7 @@ def use_statistic(inner: Declaration[..., Any]) -> None:
     if missing and (outer.name, inner.name) not in _told:
         _told.add((outer.name, inner.name))
         names = ", ".join(sorted(model._meta.label for model in missing))
-        source_undeclared.send(sender=type(outer), outer=outer.name, inner=inner.name, missing=names)
+        source_undeclared.send_robust(sender=type(outer), outer=outer.name, inner=inner.name, missing=names)
 
 
 @contextmanager
@@ -81,13 +82,19 @@ def frame(declaration: Declaration[..., Any], started: float) -> Iterator[Frame]
         use(inner.oldest)
 
 
-def settle(declaration: Declaration[..., T], variant: Variant, ended: Search[T], look: Look[T]) -> Answer[T]:
-    """Give what a search found fresh; else compute it, or take what another caller's compute brings.
+def settle(
+    declaration: Declaration[..., T], variant: Variant, ended: Search[T], look: Look[T], *, takes_stale: bool = True
+) -> Answer[T]:
+    """Give what a search found fresh; what it found stale, if policy allows it, and have it refreshed by a worker.
 
-    Waits at most WAIT_TIMEOUT for others. Raises ComputeFailed, ComputeTimeout, or what the function raises.
+    Else compute it, or take what another caller's compute brings: waits at most WAIT_TIMEOUT for that. Raises
+    ComputeFailed, ComputeTimeout, or what the function raises.
     """
     deadline = monotonic() + settings().WAIT_TIMEOUT
     while (fresh := ended.fresh) is None:
+        if takes_stale and ended.found is not None and may_give(declaration, ended.found):
+            revalidate(declaration, variant, ended)
+            return ended.found.answer()
         if ended.captured is None or not may_wait(declaration):
             return compute(declaration, variant, ended)
         if ended.is_blocked:
@@ -100,6 +107,21 @@ def settle(declaration: Declaration[..., T], variant: Variant, ended: Search[T],
     return fresh.answer()
 
 
+def may_give(declaration: Declaration[..., Any], found: Found[Any]) -> bool:
+    """Tell whether a stale value answers a call; in a transaction that changed its source, a call computes."""
+    return found.reason != "transaction" and may_serve(declaration, found)
+
+
+def revalidate(declaration: Declaration[..., Any], variant: Variant, ended: Search[Any]) -> None:
+    """Have a worker refresh what a search ended with: one message, however many readers there are.
+
+    Nothing is queued where nothing could be stored (the database is out, or a transaction changed a source), nor while
+    a compute that failed is not to be tried again.
+    """
+    if ended.captured is not None and not ended.is_blocked:
+        queue.later(Wanted(declaration, variant, ended.captured.database, ended.row))
+
+
 def may_wait(declaration: Declaration[..., Any]) -> bool:
     """Tell whether to wait for another's compute: not inside a transaction of SQLite, which may lock that one out."""
     alias = cold.alias_of(declaration)
@@ -107,21 +129,31 @@ def may_wait(declaration: Declaration[..., Any]) -> bool:
 
 
 def fly_or_follow(
-    declaration: Declaration[..., T], variant: Variant, ended: Search[T], look: Look[T], deadline: float
+    declaration: Declaration[..., T],
+    variant: Variant,
+    ended: Search[T],
+    look: Look[T],
+    deadline: float,
+    retries: bool = False,
 ) -> Answer[T] | None:
     """Compute as the one of this process who does, or wait for that one; None if there is nothing to take."""
     name = lease.name_of(declaration, variant)
     flight, flies = lease.flights.board(name)
     if not flies:
-        return follow(declaration, flight, ended, deadline)
+        return follow(declaration, variant, flight, ended, deadline)
     try:
-        return fly(declaration, variant, flight, look, deadline)
+        return fly(declaration, variant, flight, look, deadline, retries)
     finally:
         lease.flights.end(name, flight)
 
 
 def fly(
-    declaration: Declaration[..., T], variant: Variant, flight: Flight, look: Look[T], deadline: float
+    declaration: Declaration[..., T],
+    variant: Variant,
+    flight: Flight,
+    look: Look[T],
+    deadline: float,
+    retries: bool = False,
 ) -> Answer[T] | None:
     """Under the lease look again, and compute what still is not there; None if another process keeps the lease."""
     with lease.held(lease.name_of(declaration, variant), deadline) as is_mine:
@@ -132,14 +164,16 @@ def fly(
             return again.fresh.answer()
         if again.is_blocked:
             return give_despite_failure(declaration, variant, again)
-        return compute(declaration, variant, again, flight)
+        return compute(declaration, variant, again, flight, retries=retries)
 
 
-def follow(declaration: Declaration[..., T], flight: Flight, ended: Search[T], deadline: float) -> Answer[T] | None:
+def follow(
+    declaration: Declaration[..., T], variant: Variant, flight: Flight, ended: Search[T], deadline: float
+) -> Answer[T] | None:
     """Wait for a flight of this process and take what it brings, value or exception, if the follower may."""
     if not flight.landed.wait(max(0.0, deadline - monotonic())) or (landing := flight.landing) is None:
         return None
-    if ended.captured is None or not shares(landing.copy, ended.captured, limits(declaration)):
+    if ended.captured is None or not shares(landing.copy, ended.captured, limits_of(declaration, variant)):
         flight.ended.wait(max(0.0, deadline - monotonic()))  # until then the next look would find this flight again
         return None
     if landing.error is not None:
@@ -184,8 +218,13 @@ def compute(
     ended: Search[T],
     flight: Flight | None = None,
     reason: str = "missing",
+    *,
+    retries: bool = False,
 ) -> Answer[T]:
-    """Compute a value, share it with the flight, store it if a token was captured before, and give it as fresh."""
+    """Compute a value, share it with the flight, store it if a token was captured before, and give it as fresh.
+
+    What the function raises is recorded on the entry, unless the caller `retries` and the database was out.
+    """
     captured = ended.captured
     began = captured.computed_at if captured else microseconds(time())
     started = perf_counter()
@@ -193,16 +232,19 @@ def compute(
         with frame(declaration, began) as used:
             value = declaration.call(variant)
         cost = perf_counter() - started
-        payload = declaration.encode(value)
+        payload = check_size(declaration, declaration.encode(value))
     except Exception as error:
-        if captured is not None:
+        if captured is not None and not (retries and isinstance(error, cold.OUTAGES)):
             fail(declaration, variant, ended, captured, error, flight)
         raise
     if captured is not None:
         copy = copy_of(replace(captured, computed_at=used.oldest), payload, cost)
         if flight is not None:
             flight.land(Landing(copy))
-        keep(declaration, variant, copy, (ended.found and ended.found.reason) or reason, captured.mark)
+        why = (ended.found and ended.found.reason) or reason
+        is_stored = keep(declaration, variant, copy, why, captured.mark)
+        finished = {"key": variant.key, "cost": cost, "reason": why, "is_stored": is_stored}
+        refresh_finished.send_robust(sender=type(declaration), statistic=declaration.name, **finished)
     return answer_computed(value, used.oldest, cost)
 
 
@@ -234,8 +276,9 @@ def fail(
     retry_at = time() + pause_after(ended.row.failures if ended.row else 0, limits(declaration))
     try:
         cold.record_failure(declaration, variant, captured.database.generation, text, retry_at)
+        refresh_failed.send_robust(sender=type(declaration), statistic=declaration.name, key=variant.key, error=error)
     except cold.OUTAGES as outage:
-        store_failed.send(sender=type(declaration), statistic=declaration.name, error=outage)
+        store_failed.send_robust(sender=type(declaration), statistic=declaration.name, error=outage)
 
 
 def pause_after(failures: int, bounds: Limits) -> float:
@@ -267,7 +310,7 @@ def store(declaration: Declaration[..., Any], variant: Variant, copy: Copy, reas
     try:
         passed = cold.store(declaration, variant, copy, time(), reason)
     except cold.OUTAGES as error:
-        store_failed.send(sender=type(declaration), statistic=declaration.name, error=error)
+        store_failed.send_robust(sender=type(declaration), statistic=declaration.name, error=error)
         return False
     if passed:
         hot.write(declaration, variant, copy)

@@ -7,9 +7,9 @@ from typing import Annotated, Any, NamedTuple, Self
 from django.conf import settings as django_settings
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from .declaration import Declaration
+from .declaration import Declaration, Variant
 from .entry import Found, Limits
-from .exceptions import SettingsError
+from .exceptions import PayloadError, SettingsError
 from .parameters import did_you_mean
 
 NOTHING: dict[str, Any] = {}
@@ -35,9 +35,15 @@ class Settings(BaseModel):
     STALE_TTL: Seconds = Field(3600, description="The age below which an entry may be served at all.")
     PROOF_INTERVAL: Seconds = Field(30, description="How long a hot entry is believed without asking the database.")
     HYDRATION_ENABLED: bool = Field(default=True, description="False makes `hydrate` do nothing.")
+    JITTER: float = Field(0.1, ge=0, lt=1, description="The part of its ttl by which an entry may be stale earlier.")
+    TICK: Seconds = Field(30, description="How often beat sends the tick.")
+    BATCH: int = Field(500, ge=1, description="How many refreshes one tick queues at most.")
+    MAX_PAYLOAD: int = Field(1_000_000, ge=1, description="How many bytes a value may have as JSON.")
+    MAX_ENTRIES: int = Field(100_000, ge=1, description="How many variants of a statistic are kept; the tick prunes.")
+    QUEUE: str | None = Field(None, min_length=1, description="The queue of refreshes; None leaves it to Celery.")
     LEASE_TTL: Seconds = Field(60, description="How long one process may compute an entry before another may, too.")
     WAIT_TIMEOUT: Seconds = Field(30, description="How long a call waits for another's compute of the same entry.")
-    BREAKER_PAUSE: Seconds = Field(5, description="How long a cache that failed is left alone.")
+    BREAKER_PAUSE: Seconds = Field(5, description="How long a cache or broker that failed is left alone.")
 
     @model_validator(mode="after")
     def stale_ttl_is_not_below_ttl(self) -> Self:
@@ -96,12 +102,33 @@ def describe(fault: Mapping[str, Any]) -> str:
     return f"STATISTICS_CACHE[{name!r}] is {fault['input']!r}: {fault['msg']}."
 
 
+def check_size(declaration: Declaration[..., Any], payload: str) -> str:
+    """Give a payload back. Raises PayloadError, naming statistic and size, for one that is larger than MAX_PAYLOAD."""
+    size, most = len(payload.encode()), settings().MAX_PAYLOAD
+    if size > most:
+        raise PayloadError(
+            f"{declaration.name}: its value has {size:,} bytes as JSON, more than MAX_PAYLOAD ({most:,}). "
+            "Return less, split it by a parameter, or raise MAX_PAYLOAD."
+        )
+    return payload
+
+
 def limits(declaration: Declaration[..., Any]) -> Limits:
     """Give a statistic's ttl, stale_ttl and proof interval in seconds, as they are now."""
     known = _known()
     if (found := known.limits.get(declaration)) is None:
         found = known.limits[declaration] = read_limits(declaration, known.settings)
     return found
+
+
+def limits_of(declaration: Declaration[..., Any], variant: Variant) -> Limits:
+    """Give the limits of one variant: its ttl is shorter than the statistic's by up to JITTER, always by as much.
+
+    So entries that were stored together do not all fall due together, and none is older than was said.
+    """
+    known = _known()
+    ttl, stale_ttl, proof = known.limits.get(declaration) or limits(declaration)
+    return Limits(ttl * (1.0 - known.settings.JITTER * variant.share), stale_ttl, proof)
 
 
 def may_serve(declaration: Declaration[..., Any], found: Found[Any], allow_stale: bool | None = None) -> bool:

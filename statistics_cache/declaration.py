@@ -11,6 +11,7 @@ from functools import cached_property
 from hashlib import sha256
 from types import FunctionType, NoneType
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_type_hints
+from zlib import crc32
 
 from django.apps import apps
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
@@ -41,6 +42,11 @@ class Variant:
     scopes: tuple[str, ...]
     hot_keys: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
+    @cached_property
+    def share(self) -> float:
+        """Give a number from 0 to below 1 that is this variant's own, in every process: how much jitter it gets."""
+        return crc32(self.key.encode()) / 2**32
+
     @property
     def json(self) -> str:
         """Give the parameters as one canonical JSON object."""
@@ -60,7 +66,9 @@ class Declaration(Generic[P, T]):
     sources: tuple[Source, ...] = ()
     on_change: Literal["expire", "revalidate"] = "expire"
     version: str | int = ""
-    hydrate: bool | Iterable[Mapping[str, Any]] | Callable[[], Iterable[Mapping[str, Any]]] = False
+    hydrate: bool | tuple[Mapping[str, Any], ...] | Callable[[], Iterable[Mapping[str, Any]]] = False
+    queue: str | None = None
+    time_limit: timedelta | None = None
     using: str | None = None
     remembered: dict[Any, Variant] = field(default_factory=dict, repr=False)
 
@@ -119,6 +127,10 @@ class Declaration(Generic[P, T]):
         scopes = tuple(self.scope({name: values[name] for name in shape}) for shape in self.shapes)
         return Variant(values, texts, entry_key(self.name, texts), scopes)
 
+    def restore(self, params: str) -> Variant:
+        """Give the variant of stored or sent parameters, which are its `json`. Raises ParameterError."""
+        return self.new_variant((), self.parameters.restore(params))
+
     def some(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
         """Give the JSON text of each parameter that is named; one omitted or None means any. Raises ParameterError."""
         try:
@@ -153,6 +165,26 @@ class Declaration(Generic[P, T]):
             return self.result.validate_json(payload)
         except ValidationError as error:
             raise PayloadError(f"{self.name}: a stored text is no value of it: {error.errors()[0]['msg']}.") from error
+
+    def widest_shape(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Give the shape of scope that holds most of these parameters and no other; () means every scope."""
+        known = set(names)
+        return max((shape for shape in self.shapes if set(shape) <= known), key=len, default=())
+
+    def hydrated(self) -> Mapping[str, Variant]:
+        """Give the variants to hydrate by key; a callable is asked each time. Raises DeclarationError, ParameterError,
+        and what the callable raises."""
+        return self.read_grid() if callable(self.hydrate) else self.fixed_grid
+
+    @cached_property
+    def fixed_grid(self) -> Mapping[str, Variant]:
+        """Give the variants to hydrate where they are always the same."""
+        return self.read_grid()
+
+    def read_grid(self) -> dict[str, Variant]:
+        """Validate the variants to hydrate."""
+        variants = (self.new_variant((), dict(parameters)) for parameters in self.grid())
+        return {variant.key: variant for variant in variants}
 
     def grid(self) -> Iterable[Mapping[str, Any]]:
         """Give the variants to hydrate, each a mapping of parameters. Raises DeclarationError."""

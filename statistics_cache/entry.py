@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import isfinite
 from time import time
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -13,6 +12,8 @@ Reason = Literal["transaction", "clock", "source", "age", "unproven"]
 Tier = Literal["hot", "cold", "computed"]
 
 CLOCK_TOLERANCE = 1.0  # seconds; hosts that NTP keeps differ by milliseconds, and a step back is larger
+MAX_HEADER = 1_000  # characters: a key of 200, a few generations of 19 digits each, three times
+END_OF_TIME = 253_402_300_799.0  # seconds since the Unix epoch: the last of year 9999, which a datetime still holds
 HEADER_VERSION = "statistic/1"  # text that is no integer: django-redis stores and returns integers raw
 
 
@@ -189,9 +190,10 @@ def write_header(key: str, copy: Copy) -> str:
     return f"{HEADER_VERSION} {key} {tokens} {copy.database.generation} {copy.database.epoch} {times}\n{copy.payload}"
 
 
-def read_header(key: str, text: object) -> Copy | None:
-    """Read a hot copy; None for anything else, whatever it is: another key's, truncated, foreign or hostile."""
-    if not isinstance(text, str):
+def read_header(key: str, text: object, most: int) -> Copy | None:
+    """Read a hot copy with a payload of at most so many characters; None for anything else, whatever it is: another
+    key's, truncated, foreign or hostile."""
+    if not isinstance(text, str) or len(text) > most + MAX_HEADER:
         return None
     header, _, payload = text.partition("\n")
     try:
@@ -201,5 +203,5 @@ def read_header(key: str, text: object) -> Copy | None:
         copy = Copy(payload, float(computed_at), float(cost), generations, "hot", hot, float(proved_at))
     except ValueError:
         return None
-    is_ours = version == HEADER_VERSION and named == key and isfinite(copy.computed_at + copy.proved_at + copy.cost)
-    return copy if is_ours else None
+    are_times = all(0.0 <= each < END_OF_TIME for each in (copy.computed_at, copy.proved_at, copy.cost))
+    return copy if version == HEADER_VERSION and named == key and are_times else None

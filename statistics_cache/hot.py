@@ -1,6 +1,6 @@
 """The hot tier: entries as text and one generation per scope, through Django's cache API, behind a breaker."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import randint
 from time import time
 from typing import Any, NamedTuple, TypeVar
@@ -14,19 +14,22 @@ from .breaker import Breaker
 from .conf import limits, settings
 from .declaration import FINGERPRINT_LENGTH, Declaration, Variant
 from .entry import Copy, read_header, write_header
-from .keys import EVERY_SCOPE, generation_key, hot_entry_key
+from .keys import EVERY_SCOPE, generation_key, hot_entry_key, tick_key
 
 R = TypeVar("R")
 
-# Connection, timeout, loading (a ConnectionError), full, read-only; MISCONF is told by its text.
+# Connection, timeout, loading (a ConnectionError), full, read-only, without its primary or its cluster.
 OUTAGES = (
     redis.ConnectionError,
     redis.TimeoutError,
     redis.OutOfMemoryError,
     redis.ReadOnlyError,
+    redis.ClusterDownError,
     ConnectionError,
     TimeoutError,
 )
+# Told by their text alone: it cannot save, has too few replicas, runs somebody's script.
+OUTAGE_TEXTS = ("MISCONF ", "NOREPLICAS ", "BUSY ")
 SUSPECTS = (redis.RedisError, ConnectionInterrupted, OSError)  # what is looked at; what is no outage is raised
 MAX_START = 2**52  # a generation starts anywhere below: Redis' Lua gives exact integers up to 2**53
 MAX_DELTA = 2**20  # each change moves it by a random positive number, so that a repeated command never matches
@@ -34,6 +37,7 @@ DELETED_AT_ONCE = 1_000  # keys in one command, so that Redis is never held up f
 MAX_BUMPS = 8  # scopes bumped one by one; beyond, every scope of the statistic falls at once
 
 breaker = Breaker("hot", lambda: settings().BREAKER_PAUSE)
+_undelivered: set[str] = set()  # the statistics whose changes this process could not deliver
 
 
 class Read(NamedTuple):
@@ -53,7 +57,9 @@ def is_outage(error: BaseException) -> bool:
     """Tell whether an error means that the server is out, rather than that we are wrong."""
     if isinstance(error, ConnectionInterrupted):
         return error.__cause__ is not None and is_outage(error.__cause__)
-    return isinstance(error, OUTAGES) or (isinstance(error, redis.ResponseError) and str(error).startswith("MISCONF"))
+    if isinstance(error, OUTAGES):
+        return True
+    return isinstance(error, redis.ResponseError) and str(error).startswith(OUTAGE_TEXTS)
 
 
 def cache() -> BaseCache:
@@ -67,19 +73,43 @@ def is_redis() -> bool:
 
 
 def ask(operation: Callable[[BaseCache], R], default: R) -> R:
-    """Run one operation behind the breaker; give the default while the server is out."""
-    if breaker.is_open and not breaker.allows():
+    """Run one operation behind the breaker; give the default while the server is out.
+
+    Who probes first delivers what could not be: nobody in this process reads what it has already changed.
+    """
+    probes = breaker.is_open
+    if probes and not breaker.allows():
         return default
     try:
+        if probes:
+            deliver_again(cache())
         result = operation(cache())
     except SUSPECTS as error:
         if not is_outage(error):
             raise
         breaker.failed(error)
         return default
-    if breaker.is_open:
+    if probes:
         breaker.succeeded()
+        deliver_what_is_left()  # of changes that were refused while the probe was under way
     return result
+
+
+def deliver_again(cache: BaseCache) -> None:
+    """Deliver what could not be delivered while the server was out: a change of every scope of those statistics."""
+    for statistic in tuple(_undelivered):
+        _undelivered.discard(statistic)
+        try:
+            bump_one(cache, generation_key(settings().KEY_PREFIX, statistic, EVERY_SCOPE))
+        except SUSPECTS:
+            _undelivered.add(statistic)
+            raise
+
+
+def deliver_what_is_left() -> None:
+    """Deliver what is still undelivered, if the server answers."""
+    if _undelivered and not breaker.is_open:
+        ask(deliver_again, None)
 
 
 def hot_keys(declaration: Declaration[..., Any], variant: Variant, prefix: str) -> tuple[str, ...]:
@@ -95,19 +125,21 @@ def hot_keys(declaration: Declaration[..., Any], variant: Variant, prefix: str) 
 def read(declaration: Declaration[..., Any], variant: Variant) -> Read:
     """Read one entry and its generations in one round trip; nothing is found while the server is out."""
     at = time()
-    names = hot_keys(declaration, variant, settings().KEY_PREFIX)
+    conf = settings()
+    names = hot_keys(declaration, variant, conf.KEY_PREFIX)
     found: dict[str, Any] = ask(lambda cache: cache.get_many(names), {})
-    return Read(at, read_header(variant.key, found.get(names[0])), tuple(map(found.get, names[1:])))
+    copy = read_header(variant.key, found.get(names[0]), conf.MAX_PAYLOAD)
+    return Read(at, copy, tuple(map(found.get, names[1:])))
 
 
 def read_many(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> list[Read]:
     """Read entries and generations in one round trip; nothing is found while the server is out."""
     at = time()
-    prefix = settings().KEY_PREFIX
+    prefix, most = settings().KEY_PREFIX, settings().MAX_PAYLOAD
     keys = [hot_keys(declaration, variant, prefix) for variant in variants]
     found: dict[str, Any] = ask(lambda cache: cache.get_many({name for names in keys for name in names}), {})
     return [
-        Read(at, read_header(variant.key, found.get(names[0])), tuple(map(found.get, names[1:])))
+        Read(at, read_header(variant.key, found.get(names[0]), most), tuple(map(found.get, names[1:])))
         for variant, names in zip(variants, keys, strict=True)
     ]
 
@@ -130,7 +162,9 @@ def start_tokens(declaration: Declaration[..., Any], variants: Sequence[Variant]
             if type(there.get(name)) is not int:
                 discard_foreign(cache, name, there.get(name))
                 cache.add(name, randint(1, MAX_START), timeout=None)
-        return cache.get_many(names)
+        found = cache.get_many(names)
+        cache.delete_many([name for name in names if name not in found])  # of a foreign type, which reads as missing
+        return found
 
     found: dict[str, Any] = ask(start, {})
     return [tokens_of(map(found.get, group)) for group in keys]
@@ -155,20 +189,72 @@ def bump(statistic: str, scopes: Iterable[str]) -> None:
     """Move the generations of scopes: entries that hold the old ones are believed no more.
 
     A missing generation is left missing, which means unknown. Above 8 scopes, the one of every scope moves instead.
+    While the server is out nothing moves; that is made good, for every scope, when it is found to answer again.
     """
     named = list(dict.fromkeys(scopes))
     prefix = settings().KEY_PREFIX
     for scope in named if len(named) <= MAX_BUMPS else [EVERY_SCOPE]:
         name = generation_key(prefix, statistic, scope)
-        ask(lambda cache, name=name: bump_one(cache, name), None)  # type: ignore[misc]
+        if not ask(lambda cache, name=name: bump_one(cache, name), default=False):  # type: ignore[misc]
+            _undelivered.add(statistic)
+            deliver_what_is_left()  # the probe of another thread may just have ended
 
 
-def bump_one(cache: BaseCache, name: str) -> None:
-    """Move one generation; what cannot be moved is deleted, for then it is unknown."""
+def bump_one(cache: BaseCache, name: str) -> bool:
+    """Move one generation; what cannot be moved is deleted, for then it is unknown: a full server allows that."""
     try:
         cache.incr(name, randint(1, MAX_DELTA))
     except (ValueError, TypeError):  # it is missing, vanished in between, or is no number
         cache.delete(name)
+    except SUSPECTS as error:
+        if is_outage(error) and not isinstance(error.__cause__, redis.OutOfMemoryError):
+            raise
+        cache.delete(name)
+    return True
+
+
+def note_tick(now: float) -> None:
+    """Note when a tick ended, in whole seconds, for whoever wonders whether there is one."""
+    ask(lambda cache: cache.set(tick_key(settings().KEY_PREFIX), int(now), timeout=None), None)
+
+
+def last_tick() -> int | None:
+    """Give when the last tick ended, in seconds since the Unix epoch; None if the hot tier does not know."""
+    found: object = ask(lambda cache: cache.get(tick_key(settings().KEY_PREFIX)), None)
+    return found if isinstance(found, int) else None
+
+
+def add_up(numbers: Mapping[str, int]) -> bool:
+    """Add to numbers, from 0, in one round trip where the server is Redis; tell whether it was done."""
+
+    def add(cache: BaseCache) -> bool:
+        if isinstance(cache, RedisCache):
+            pipeline = cache.client.get_client(write=True).pipeline(transaction=False)
+            for name, number in numbers.items():
+                pipeline.incrby(str(cache.client.make_key(name)), number)
+            for name, result in zip(numbers, pipeline.execute(raise_on_error=False), strict=True):
+                if isinstance(result, Exception):
+                    discard_uncounted(cache, name, result)
+        else:
+            for name, number in numbers.items():
+                if not cache.add(name, number, timeout=None):
+                    cache.incr(name, number)
+        return True
+
+    return ask(add, default=False)
+
+
+def discard_uncounted(cache: BaseCache, name: str, error: Exception) -> None:
+    """Delete what stands in a count's place and is none; what an outage refused is raised, to be added up later."""
+    if is_outage(error):
+        raise error
+    cache.delete(name)
+
+
+def numbers(names: Iterable[str]) -> dict[str, int]:
+    """Give the numbers there are of these names, in one round trip."""
+    found: dict[str, object] = ask(lambda cache: cache.get_many(list(names)), {})
+    return {name: number for name, number in found.items() if isinstance(number, int)}
 
 
 def delete(entries: Iterable[tuple[str, str]]) -> None:

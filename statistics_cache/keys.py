@@ -53,6 +53,21 @@ def generation_key(prefix: str, statistic: str, scope: str) -> str:
     return f"{prefix}:generation:{readable(f'{statistic}:{scope}')}"
 
 
+def queued_key(prefix: str, fingerprint: str, key: str, state: str) -> str:
+    """Name the note that a refresh of one entry is queued, for the state it was found in (digits, dots and signs)."""
+    return f"{prefix}:queued:{fingerprint}:{shorten(f'{key}@{state}')}"
+
+
+def count_key(prefix: str, statistic: str, outcome: str) -> str:
+    """Name how often reads of a statistic ended so."""
+    return f"{prefix}:count:{statistic}:{outcome.replace(' ', '-')}"
+
+
+def tick_key(prefix: str) -> str:
+    """Name the note of when the last tick ended."""
+    return f"{prefix}:tick"
+
+
 def lease_key(prefix: str, fingerprint: str, key: str) -> str:
     """Name the right to compute one entry."""
     return f"{prefix}:lease:{fingerprint}:{key}"

@@ -103,7 +103,7 @@ class Parameters:
         """Read a JSON object, whatever its names are. Raises ParameterError."""
         try:
             given = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (TypeError, ValueError, RecursionError) as error:  # no text, not JSON, too long a number, too deep
             raise ParameterError(f"{text!r} is not JSON ({error}). Write for example {self.example()}.") from error
         if not isinstance(given, dict):
             raise ParameterError(f"{text!r} is not a JSON object. Write for example {self.example()}.")

@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from . import cold, hot
-from .conf import limits
+from .conf import limits, limits_of
 from .declaration import Declaration, Variant
-from .entry import Entry, Found, Limits, Row
+from .entry import Entry, Found, Row
 from .reading import best, search_without_database
 
 T = TypeVar("T")
@@ -28,18 +28,19 @@ def peek(declaration: Declaration[..., T], variant: Variant) -> Entry[T] | None:
 
 def peek_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Peek[T]]:
     """Look at variants: one round trip, one statement, and the judgement of a read."""
-    bounds = limits(declaration)
     reads = hot.read_many(declaration, variants)
     proofs = cold.prove(declaration, variants)
     if proofs is None:
-        return [Peek(search_without_database(declaration, read, bounds).found, None) for read in reads]
+        pairs = zip(variants, reads, strict=True)
+        return [Peek(search_without_database(declaration, *pair).found, None) for pair in pairs]
     return [
-        peek_at(declaration, read, proofs[variant.key], bounds) for variant, read in zip(variants, reads, strict=True)
+        peek_at(declaration, variant, read, proofs[variant.key]) for variant, read in zip(variants, reads, strict=True)
     ]
 
 
-def peek_at(declaration: Declaration[..., T], read: hot.Read, proof: cold.Proof, bounds: Limits) -> Peek[T]:
+def peek_at(declaration: Declaration[..., T], variant: Variant, read: hot.Read, proof: cold.Proof) -> Peek[T]:
     """Judge what both tiers hold of one variant."""
+    bounds = limits_of(declaration, variant)
     return Peek(best(declaration, [read.copy, proof.copy], proof, read.at, bounds), proof.row)
 
 

@@ -7,11 +7,26 @@ from random import random
 from time import time
 from typing import Any, TypeVar
 
-from . import cold, computing, hot
-from .conf import limits, may_serve, settings
+from . import cold, computing, counters, hot
+from .conf import limits_of, may_serve, settings
+from .counters import Outcome
 from .declaration import Declaration, Variant
-from .entry import CLOCK_TOLERANCE, Answer, Capture, Copy, Found, Limits, Reason, Search, State, judge, microseconds
+from .entry import (
+    CLOCK_TOLERANCE,
+    Answer,
+    Capture,
+    Copy,
+    Found,
+    Limits,
+    Reason,
+    Search,
+    State,
+    Tier,
+    judge,
+    microseconds,
+)
 from .exceptions import PayloadError
+from .signals import value_read
 from .transactions import after_commit_once, has_suspects, in_transaction, is_dirty, mark
 
 T = TypeVar("T")
@@ -21,39 +36,70 @@ STEEPNESS = 8  # of the rise from 0 at EARLY to 1 at the end: 0.4 % of reads at 
 
 
 def value(declaration: Declaration[..., T], variant: Variant) -> T:
-    """Give a fresh value: found hot, else proved by the database, else computed."""
+    """Give a value: found hot, else proved by the database, else stale where that is allowed, else computed."""
     ended = search(declaration, variant)
-    fresh = ended.fresh
-    return fresh.value if fresh is not None else settle(declaration, variant, ended).value
+    if (fresh := ended.fresh) is not None:
+        note(declaration, "hit", fresh.copy.tier)
+        return fresh.value
+    return noted(declaration, settle(declaration, variant, ended)).value
 
 
 def answer(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:
-    """Give a fresh value with its provenance."""
-    return settle(declaration, variant, search(declaration, variant))
+    """Give a value with its provenance."""
+    return noted(declaration, settle(declaration, variant, search(declaration, variant)))
 
 
 def answer_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Answer[T]]:
     """Answer for each variant: one round trip, one statement for what is missing there, a compute for what is left."""
     searches = search_many(declaration, variants)
-    return [settle(declaration, *pair) for pair in zip(variants, searches, strict=True)]
+    return [noted(declaration, settle(declaration, *pair)) for pair in zip(variants, searches, strict=True)]
 
 
-def settle(declaration: Declaration[..., T], variant: Variant, ended: Search[T]) -> Answer[T]:
-    """Give what a search found fresh, else have it computed, once for all who ask."""
-    given = computing.settle(declaration, variant, ended, partial(search, declaration, variant))
+def noted(declaration: Declaration[..., Any], given: Answer[T]) -> Answer[T]:
+    """Give an answer and note what kind it is: what was not there is a miss, whoever computed it."""
+    note(declaration, "miss" if given.tier == "computed" else outcome_of(given.state), given.tier)
+    return given
+
+
+def outcome_of(state: State) -> Outcome:
+    """Name what was found in a state."""
+    return "hit" if state == "fresh" else "stale hit"
+
+
+def note(declaration: Declaration[..., Any], outcome: Outcome, tier: Tier | None) -> None:
+    """Count a read, and tell whoever listens."""
+    counters.note(declaration.name, outcome)
+    if value_read.receivers:
+        value_read.send_robust(sender=type(declaration), statistic=declaration.name, outcome=outcome, tier=tier)
+
+
+def settle(
+    declaration: Declaration[..., T], variant: Variant, ended: Search[T], *, takes_stale: bool = True
+) -> Answer[T]:
+    """Give what a search found fresh, or stale where that is allowed, else have it computed, once for all who ask."""
+    if (fresh := ended.fresh) is not None:
+        return fresh.answer()
+    look = partial(search, declaration, variant)
+    given = computing.settle(declaration, variant, ended, look, takes_stale=takes_stale)
     if given.tier == "computed" and in_transaction(alias := cold.alias_of(declaration)):
         after_commit_once(alias, LookAgain(declaration, variant))
     return given
 
 
 def answer_at_once(
-    declaration: Declaration[..., T], variant: Variant, allow_stale: bool | None = None
+    declaration: Declaration[..., T], variant: Variant, allow_stale: bool | None = None, *, on_miss: bool = False
 ) -> Answer[T] | None:
-    """Give what the cache has, fresh, or stale where that is allowed; None otherwise. Never computes."""
-    found = search(declaration, variant).found
-    if found is None or not (found.state == "fresh" or may_serve(declaration, found, allow_stale)):
-        return None
-    return found.answer()
+    """Give what the cache has, fresh, or stale where that is allowed; None otherwise. Never computes.
+
+    What is given stale is refreshed by a worker, and so is a miss if the caller says so.
+    """
+    ended = search(declaration, variant)
+    found = ended.found
+    given = found if found and (found.state == "fresh" or may_serve(declaration, found, allow_stale)) else None
+    if ended.fresh is None and (given or on_miss):
+        computing.revalidate(declaration, variant, ended)
+    note(declaration, outcome_of(given.state) if given else "miss", given.copy.tier if given else None)
+    return given.answer() if given else None
 
 
 def search(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
@@ -68,7 +114,7 @@ def search(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
     if has_suspects() and is_dirty(cold.alias_of(declaration), declaration.name):
         return search_dirty(declaration, variant)
     read = hot.read(declaration, variant)
-    hit = hot_hit(declaration, read, limits(declaration))
+    hit = hot_hit(declaration, read, limits_of(declaration, variant))
     return Search(hit) if hit is not None else search_cold(declaration, [variant], [read])[0]
 
 
@@ -77,9 +123,10 @@ def search_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -
     is_special = has_suspects() and is_dirty(cold.alias_of(declaration), declaration.name)
     if is_special or not settings().ENABLED or computing.running() is not None:
         return [search(declaration, variant) for variant in variants]
-    bounds = limits(declaration)
     reads = hot.read_many(declaration, variants)
-    ended = {index: Search(hit) for index, read in enumerate(reads) if (hit := hot_hit(declaration, read, bounds))}
+    bounds = [limits_of(declaration, variant) for variant in variants]
+    hits = [hot_hit(declaration, read, bound) for read, bound in zip(reads, bounds, strict=True)]
+    ended = {index: Search(hit) for index, hit in enumerate(hits) if hit}
     left = [index for index in range(len(variants)) if index not in ended]
     further = search_cold(declaration, [variants[index] for index in left], [reads[index] for index in left])
     ended |= zip(left, further, strict=True)
@@ -120,20 +167,20 @@ def search_cold(
     declaration: Declaration[..., T], variants: Sequence[Variant], reads: Sequence[hot.Read]
 ) -> list[Search[T]]:
     """Ask the database about variants that are no fresh hit, and promote what it proves."""
-    bounds = limits(declaration)
     taken = mark(cold.alias_of(declaration), declaration.name)
     tokens = [read.tokens for read in reads]
     if None in tokens:
         tokens = hot.start_tokens(declaration, variants)
     proofs = cold.prove(declaration, variants) if variants else {}
+    counters.flush_now_and_then()
     if proofs is None:
-        return [search_without_database(declaration, read, bounds) for read in reads]
+        return [search_without_database(declaration, *pair) for pair in zip(variants, reads, strict=True)]
     ended: list[Search[T]] = []
     for variant, read, token in zip(variants, reads, tokens, strict=True):
         proof = proofs[variant.key]
         at = microseconds(read.at)
         captured = Capture(at, at, token, proof.database, taken)
-        found = best(declaration, [read.copy, proof.copy], proof, read.at, bounds)
+        found = best(declaration, [read.copy, proof.copy], proof, read.at, limits_of(declaration, variant))
         if found is not None and found.state == "fresh":
             promote(declaration, variant, found.copy, captured)
         ended.append(Search(found, captured, proof.row))
@@ -177,11 +224,12 @@ class LookAgain:
         search(self.declaration, self.variant)
 
 
-def search_without_database(declaration: Declaration[..., T], read: hot.Read, bounds: Limits) -> Search[T]:
+def search_without_database(declaration: Declaration[..., T], variant: Variant, read: hot.Read) -> Search[T]:
     """While the database is out, give a hot copy whose tokens are those of now: fresh if believed, else unproven."""
     copy = read.copy
     if copy is None or copy.hot != read.found:
         return Search(None)
+    bounds = limits_of(declaration, variant)
     current = True if believed(copy, read, bounds) else None
     return Search(opened(declaration, copy, *judge(copy, read.at, bounds, current=current)))
 
@@ -191,7 +239,7 @@ def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T
     read = hot.read(declaration, variant)
     proofs = cold.prove(declaration, [variant])
     proof = proofs[variant.key] if proofs else None
-    found = proof and best(declaration, [read.copy, proof.copy], proof, read.at, limits(declaration))
+    found = proof and best(declaration, [read.copy, proof.copy], proof, read.at, limits_of(declaration, variant))
     if not found or found.state == "expired":
         return Search(None)
     return Search(found._replace(state="stale", reason="transaction"))
@@ -202,7 +250,7 @@ def search_inside(declaration: Declaration[..., T], variant: Variant) -> Search[
     computing.use_statistic(declaration)
     proofs = cold.prove(declaration, [variant])
     proof = proofs[variant.key] if proofs else None
-    found = proof and best(declaration, [proof.copy], proof, microseconds(time()), limits(declaration))
+    found = proof and best(declaration, [proof.copy], proof, microseconds(time()), limits_of(declaration, variant))
     if not found or found.state != "fresh":
         return Search(None)
     computing.use(found.copy.computed_at)

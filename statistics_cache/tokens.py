@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from .computing import capture, copy_of, keep
-from .conf import settings
+from .conf import check_size, settings
 from .declaration import Declaration, Variant
 from .entry import Capture
 from .exceptions import TokenError
@@ -38,7 +38,7 @@ def token(declaration: Declaration[..., Any], variant: Variant) -> str:
 
 def put(declaration: Declaration[..., T], variant: Variant, value: T, token_text: str | None) -> bool:
     """Store a value computed elsewhere under its token and tell whether it was stored."""
-    payload = declaration.encode(value)
+    payload = check_size(declaration, declaration.encode(value))
     if not settings().ENABLED:
         return False
     captured = read_token(declaration, variant, token_text) if token_text else capture(declaration, variant).captured

@@ -1,19 +1,245 @@
-"""The work ahead of readers: hydration."""
+"""The work ahead of readers and behind them: the tick, hydration, and what a refresh in the background does."""
 
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle, islice
+from time import monotonic, time
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from . import reading
-from .conf import settings
-from .declaration import Declaration
-from .entry import Answer
+from django.db import router
+
+from . import changelog, cold, computing, hot, queue, reading
+from .conf import limits, limits_of, settings
+from .declaration import Declaration, Variant
+from .entry import Answer, Copy, Search
+from .exceptions import ComputeFailed
+from .keys import EPOCH_SCOPE, EVERY_SCOPE
+from .models import StatisticEntry
+from .queue import Wanted
+from .signals import hydration_failed
+
+T = TypeVar("T")
+
+Declarations = Sequence[Declaration[..., Any]]
+Outcome = Literal["fresh", "refreshed", "busy", "blocked", "unproven"]
+Changed = Mapping[tuple[str, str], Any]
+
+LOOKED_AT = 1_000  # variants of a statistic that one tick looks at, of each kind: a grid is looked at whole
+FOLDS = 100  # of 1,000 log rows each, in one tick
+AHEAD = 2  # ticks: what is not refreshed by then is refreshed at the next tick, before it is stale
 
 
-def hydrate(declaration: Declaration[..., Any]) -> list[Answer[Any]]:
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """What one tick did: log rows folded, refreshes that are queued now, rows pruned."""
+
+    folded: int
+    queued: int
+    pruned: int
+
+
+def tick(declarations: Declarations) -> Ticked:
+    """Fold the log, queue the hydrated variants that are wanted, prune what is expired.
+
+    Ticks at the same time do nothing twice. Nothing that readers are told depends on it. (Note [What a tick costs])
+    """
+    homes = {cold.alias_of(declaration) for declaration in declarations} | {router.db_for_write(StatisticEntry)}
+    folded = [row for alias in sorted(homes) for row in fold(alias)]
+    queued = queue_wanted(declarations, {(row.statistic, row.scope): row for row in folded})
+    pruned = prune(declarations)
+    hot.note_tick(time())
+    return Ticked(len(folded), queued, pruned)
+
+
+def fold(alias: str) -> list[Any]:
+    """Fold the log of one database until it is empty, or another process folds it."""
+    folded: list[Any] = []
+    for _ in range(FOLDS):
+        rows = changelog.fold(alias)
+        folded += rows or ()
+        if rows is None or len(rows) < changelog.FOLDED_AT_ONCE:
+            break
+    return folded
+
+
+def prune(declarations: Declarations) -> int:
+    """Delete rows that no policy may serve any more; and of one statistic in turn, those beyond MAX_ENTRIES."""
+    now, known = time(), [(cold.alias_of(declaration), declaration) for declaration in declarations]
+    pruned = sum(cold.prune(alias, each.name, now - limits(each).stale_ttl) for alias, each in known)
+    if known:
+        alias, in_turn = known[int(now / settings().TICK) % len(known)]
+        pruned += cold.prune_beyond(alias, in_turn.name, settings().MAX_ENTRIES)
+    return pruned
+
+
+def queue_wanted(declarations: Iterable[Declaration[..., Any]], changed: Changed) -> int:
+    """Queue the hydrated variants that are wanted: those never computed, then the oldest, of equals the costliest.
+
+    At most BATCH, each once; none while the broker is out.
+    """
+    if not (settings().HYDRATION_ENABLED and settings().ENABLED):
+        return 0
+    found = [each for declaration in declarations for each in wanted(declaration, changed)]
+    chosen = sorted(found, key=urgency)[: settings().BATCH]
+    return sum(1 for each in chosen if queue.later(each))
+
+
+def urgency(each: Wanted) -> tuple[float, float]:
+    """Sort what is wanted: the earlier computed first, then the costlier."""
+    copy = each.row.copy if each.row else None
+    return (copy.computed_at, -copy.cost) if copy else (0.0, 0.0)
+
+
+def wanted(declaration: Declaration[..., Any], changed: Changed = {}) -> list[Wanted]:  # noqa: B006  (never changed)
+    """Give the hydrated variants of a statistic that are due, changed, or never computed, and not to be left alone.
+
+    Whatever its `hydrate=` raises is told by a signal: it keeps no other statistic from its own.
+    """
+    if declaration.hydrate is False:
+        return []
+    try:
+        grid = declaration.hydrated()
+    except Exception as error:  # noqa: BLE001  (a callable of the user's; reported by name)
+        hydration_failed.send_robust(sender=type(declaration), statistic=declaration.name, error=error)
+        return []
+    return wanted_among(declaration, list(to_look_at(declaration, grid, changed).values())) or []
+
+
+def wanted_among(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> list[Wanted] | None:
+    """Give those of some hydrated variants that are wanted; None while the database is out."""
+    proofs = cold.prove(declaration, variants, payloads=False)
+    if proofs is None:
+        return None
+    return [
+        Wanted(declaration, variant, proofs[variant.key].database, proofs[variant.key].row)
+        for variant in variants
+        if is_wanted(declaration, variant, proofs[variant.key], time())
+    ]
+
+
+def to_look_at(declaration: Declaration[..., Any], grid: Mapping[str, Variant], changed: Changed) -> dict[str, Variant]:
+    """Give the variants of a grid to look at: up to 1,000 all; of more the oldest, the changed, and some in turn."""
+    if len(grid) <= LOOKED_AT:
+        return dict(grid)
+    now = time()
+    earliest = now + ahead() + settings().LEASE_TTL - limits(declaration).ttl * (1 - settings().JITTER)
+    old = (key for key in cold.aged(declaration, earliest, LOOKED_AT) if key in grid)
+    scopes = {scope for name, scope in changed if name == declaration.name}
+    moved = (key for key, variant in grid.items() if scopes & {EVERY_SCOPE, EPOCH_SCOPE, *variant.scopes})
+    start = int(now / settings().TICK) * LOOKED_AT % len(grid)
+    in_turn = islice(cycle(grid), start, start + LOOKED_AT)
+    return {key: grid[key] for keys in (old, islice(moved, LOOKED_AT), in_turn) for key in keys}
+
+
+def is_wanted(declaration: Declaration[..., Any], variant: Variant, proof: cold.Proof, now: float) -> bool:
+    """Tell whether a variant is to be computed: there is none, its source has changed, or it is due."""
+    if proof.row and proof.row.is_blocked(proof.database.generation, now):
+        return False
+    copy = proof.copy
+    return copy is None or copy.database != proof.database or is_due(declaration, variant, copy, now)
+
+
+def is_due(declaration: Declaration[..., Any], variant: Variant, copy: Copy, now: float) -> bool:
+    """Tell whether a hydrated variant will be stale before the tick after next, the time of its compute included."""
+    stale_at = copy.computed_at + limits_of(declaration, variant).ttl
+    is_hydrated = declaration.hydrate is not False and settings().HYDRATION_ENABLED
+    return is_hydrated and stale_at < now + ahead() + copy.cost
+
+
+def ahead() -> float:
+    """Give the seconds until the tick after next."""
+    return AHEAD * settings().TICK
+
+
+def refresh(
+    declaration: Declaration[..., Any],
+    variant: Variant,
+    *,
+    forced: bool = False,
+    retries: bool = False,
+    waits: bool = False,
+) -> Outcome:
+    """Do what a queued refresh asks for: promote what the database proves; compute what is stale or due, once.
+
+    Gives "fresh" where there was nothing to do, "busy" where another computes it, "blocked" after a failure that is
+    not to be repeated yet, "unproven" while the database is out. Raises what the function raises, which is recorded on
+    the entry; not if the caller `retries` what a database that is out has caused. One who `waits` gives another's
+    compute WAIT_TIMEOUT to end, and then takes what it brought, or if `forced` computes.
+    """
+    look = partial(look_for_work, declaration, variant, forced)
+    ended = look()
+    if ended.fresh is not None or not settings().ENABLED:
+        return "fresh"
+    if ended.captured is None:
+        return "unproven"
+    if ended.is_blocked:
+        return "blocked"
+    queue.keep_note(Wanted(declaration, variant, ended.captured.database, ended.row))
+    deadline = monotonic() + settings().WAIT_TIMEOUT * waits
+    try:
+        given = computing.fly_or_follow(declaration, variant, ended, look, deadline, retries)
+    except ComputeFailed:  # another's failed meanwhile
+        return "blocked"
+    if given is None:
+        return "busy"
+    if given.state == "stale":  # another's failed meanwhile, and this is what there is
+        return "blocked"
+    return "refreshed" if given.tier == "computed" else "fresh"
+
+
+def refresh_later(declaration: Declaration[..., Any], variant: Variant) -> bool:
+    """Queue a refresh that computes whatever is stored, once for its state, and tell whether one is queued."""
+    proof = (cold.prove(declaration, [variant], payloads=False) or {}).get(variant.key)
+    if proof is None or not settings().ENABLED:
+        return False
+    return queue.later(Wanted(declaration, variant, proof.database, proof.row, forced=True))
+
+
+def look_for_work(declaration: Declaration[..., T], variant: Variant, forced: bool) -> Search[T]:
+    """Search, and take what is due for stale; if forced, whatever there is."""
+    ended = reading.search(declaration, variant)
+    if (fresh := ended.fresh) is not None and (forced or is_due(declaration, variant, fresh.copy, time())):
+        captured = computing.capture(declaration, variant)
+        ended = captured._replace(found=fresh._replace(state="stale", reason="age"))
+    if forced and ended.row:
+        ended = ended._replace(row=ended.row._replace(retry_at=None))
+    return ended
+
+
+class Tried(NamedTuple):
+    """A variant that was hydrated, with what came of it: an answer, or what the function raised."""
+
+    variant: Variant
+    result: Answer[Any] | Exception
+
+
+def hydrate(declaration: Declaration[..., T]) -> list[Answer[T]]:
     """Make every variant that `hydrate=` names fresh: promoted where the database proves it, else computed.
 
-    Does nothing where HYDRATION_ENABLED is False.
+    Does nothing where HYDRATION_ENABLED is False. All are tried; then the first exception is raised.
     """
     if not settings().HYDRATION_ENABLED:
         return []
-    variants = [declaration.variant((), dict(parameters)) for parameters in declaration.grid()]
-    return reading.answer_many(declaration, variants)
+    tried = list(make_fresh(declaration, list(declaration.hydrated().values())))
+    for _, result in tried:
+        if isinstance(result, Exception):
+            raise result
+    return [result for _, result in tried if not isinstance(result, Exception)]
+
+
+def make_fresh(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> Iterator[Tried]:
+    """Make each variant fresh in turn: found so, promoted, or computed; one that fails keeps no other from its own."""
+    searches = reading.search_many(declaration, variants)
+    for variant, ended in zip(variants, searches, strict=True):
+        try:
+            yield Tried(variant, reading.settle(declaration, variant, ended, takes_stale=False))
+        except Exception as error:  # noqa: BLE001  (given to the caller)
+            yield Tried(variant, error)
+
+
+# Note [What a tick costs]
+# A tick does work for the log rows there are, for the variants that `hydrate=` names, and for what is expired; never
+# for all that is stored. Of each hydrated statistic it looks at no more than 1,000 variants of a kind, in one statement
+# per 500, without their payloads. A grid of more is looked at by age (an index), by the scopes just folded, and in
+# turn, so that what a tick has missed (the broker was out, the batch was full) is found by a later one.

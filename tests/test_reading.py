@@ -13,6 +13,7 @@ from time_machine import Traveller
 from statistics_cache import hot, reading
 from statistics_cache.models import StatisticEntry
 from tests.conftest import Backend, Queries
+from tests.messages import Messages
 from tests.models import Paint
 from tests.samples import Color, Computed, Stock, nested, shelf, stock, strict, total
 
@@ -71,11 +72,18 @@ def test_a_stale_answer_says_so(clock: Traveller) -> None:
     assert (answer.state, answer.reason, answer.age) == ("stale", "age", 400 * SECOND)
 
 
-def test_a_call_that_finds_a_stale_entry_computes(clock: Traveller) -> None:
-    """As long as nothing can be queued, a call never gives what is stale."""
-    stock(Color.RED)
+def test_a_call_that_finds_a_stale_entry_gives_it(clock: Traveller, messages: Messages) -> None:
+    """A call gives what is stale, marked, without computing; what a worker is asked for makes it fresh."""
+    first = stock.answer(Color.RED)
     clock.shift(400)
-    assert stock.answer(Color.RED).tier == "computed"
+    answer = stock.answer(Color.RED)
+    assert (answer.state, answer.reason, answer.computed_at) == ("stale", "age", first.computed_at)
+    assert stock(Color.RED) == answer.value
+    assert Computed.of("stock") == 1
+    assert messages.work() == 1
+    answer = stock.answer(Color.RED)
+    assert (answer.state, answer.tier, answer.age) == ("fresh", "hot", timedelta(0))
+    assert Computed.of("stock") == 2
 
 
 def test_a_miss_without_waiting_is_none() -> None:
@@ -171,13 +179,20 @@ def test_missing_generations_are_not_equal() -> None:
     assert stock.answer(Color.RED).tier == "computed"
 
 
-@pytest.mark.parametrize("step", [-3600, -20, 3600])
-def test_a_stepped_clock_keeps_nothing_fresh(clock: Traveller, step: int) -> None:
+@pytest.mark.parametrize(
+    ("step", "given"), [(-3600, ("stale", "clock")), (-20, ("stale", "clock")), (3600, ("fresh", None))]
+)
+def test_a_stepped_clock_keeps_nothing_fresh(
+    clock: Traveller, messages: Messages, step: int, given: tuple[str, str | None]
+) -> None:
     """An entry of the future is stale by clock; the compute that replaces it is stored and believed."""
     stock(Color.RED)
     clock.shift(step)
-    assert stock.answer(Color.RED).tier == "computed"
-    assert stock.answer(Color.RED).tier == "hot"
+    assert stock.answer(Color.RED)[1:3] == given
+    assert messages.work() == (step < 0)
+    answer = stock.answer(Color.RED)
+    assert (answer.tier, answer.state, answer.age) == ("hot", "fresh", timedelta(0))
+    assert Computed.of("stock") == 2
 
 
 def test_an_entry_of_the_future_is_stale_by_clock(clock: Traveller) -> None:

@@ -1,4 +1,4 @@
-"""System checks with stable ids: what `manage.py check` says of the settings, the two tiers and the declarations.
+"""System checks with stable ids: what `manage.py check` says of settings, the two tiers, broker and declarations.
 
 An Error breaks a promise; a Warning costs speed or time. Those marked * run with `check --deploy` only.
 
@@ -21,16 +21,22 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | W002 | the alias has no socket timeouts: a hung server costs seconds per call |
 | W003 | the alias lets its client try again |
 | W004 | a source's rows are deleted by the database itself, for which Django sends no signal |
+| W005 | a hydrated statistic's ttl is below two ticks: it is computed at every tick and may be stale all the same |
+| W006 | the broker is Redis without timeouts, or tries again: one that is out keeps readers waiting |
+| W007 | there is no broker, and tasks do not run eagerly |
 | W011* | the alias is in-process memory: processes do not see each other's changes |
 | W012* | the server evicts keys that have no timeout, so generations too |
 | W013* | the server could not be asked what it evicts |
 | W014* | ENABLED is False: every call computes |
+| W015* | tasks run eagerly: readers do the work of workers |
+| W016* | statistics are to be hydrated, and no tick was seen lately |
 """
 
 from django.core.checks import register
 
+from .broker import check_broker, check_broker_options, check_eager, check_tick
 from .cold_tier import check_databases, check_routers
-from .declarations import check_hydration, check_sources
+from .declarations import check_hydration, check_sources, check_ttls
 from .deployment import check_enabled, check_eviction, check_processes
 from .hot_tier import check_alias, check_connections, check_contract, check_settings
 
@@ -38,7 +44,9 @@ TAG = "statistics_cache"
 
 for _check in (check_settings, check_alias, check_contract, check_connections):
     register(_check, TAG)
-for _check in (check_databases, check_routers, check_sources, check_hydration):
+for _check in (check_databases, check_routers, check_sources, check_hydration, check_ttls):
     register(_check, TAG)
-for _check in (check_processes, check_eviction, check_enabled):
+for _check in (check_broker, check_broker_options):
+    register(_check, TAG)
+for _check in (check_processes, check_eviction, check_enabled, check_eager, check_tick):
     register(_check, TAG, deploy=True)

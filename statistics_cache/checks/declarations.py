@@ -1,6 +1,7 @@
 """Checks of what `@statistic` was told: sources, scopes, fields, hydration."""
 
 from collections.abc import Callable, Iterator
+from math import ceil
 from typing import Any
 
 from django.apps import apps
@@ -9,8 +10,9 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 
 from statistics_cache.api import registry
+from statistics_cache.conf import limits, settings
 from statistics_cache.declaration import Declaration
-from statistics_cache.exceptions import DeclarationError, ParameterError
+from statistics_cache.exceptions import DeclarationError, ParameterError, SettingsError
 from statistics_cache.parameters import did_you_mean
 from statistics_cache.sources import Source
 
@@ -183,6 +185,26 @@ def check_hydration(**_: Any) -> list[CheckMessage]:
             hint = "Give True for a finite signature of at most 1,000 variants, a list of mappings, or a callable."
             found.append(error(25, f"{declaration.name}: hydrate= is wrong: {wrong}", hint, declaration.path))
     return found
+
+
+def check_ttls(**_: Any) -> list[CheckMessage]:
+    """Report hydrated statistics that may be stale between two ticks, however early the tick refreshes them."""
+    try:
+        conf = settings()
+    except SettingsError:  # E001 says so
+        return []
+    least = 2 * conf.TICK / (1 - conf.JITTER)
+    return [
+        warning(
+            5,
+            f"{declaration.name}: its ttl ({limits(declaration).ttl:g} s, less up to {conf.JITTER:.0%} JITTER) is "
+            f"below two TICKs ({2 * conf.TICK:g} s): it is computed at every tick, and may be stale in between.",
+            f"Give it a ttl of at least {ceil(least)} s, or set a shorter TICK, or do not hydrate it.",
+            declaration.path,
+        )
+        for declaration in declarations()
+        if declaration.hydrate and limits(declaration).ttl < least
+    ]
 
 
 def hydration_of(declaration: Declaration[..., Any]) -> Callable[[], object]:

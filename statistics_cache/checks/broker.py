@@ -1,0 +1,92 @@
+"""Checks of the broker and of the tick, as Celery's app is configured; only the deploy checks ask a server."""
+
+from collections.abc import Iterable
+from time import time
+from typing import Any
+
+from celery import current_app
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.checks import CheckMessage
+
+from statistics_cache import hot
+from statistics_cache.conf import settings
+from statistics_cache.exceptions import SettingsError
+
+from .alias import our_alias
+from .declarations import declarations
+from .messages import warning
+
+REDIS = ("redis", "sentinel", "valkey")  # what addresses begin with whose transport is a client of Redis; rediss too
+OPTIONS = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
+SEEN_WITHIN = 3  # ticks; one may be lost, or wait for a worker
+OF_ONE_PROCESS = (LocMemCache, DummyCache)  # what another process notes there is not seen here
+
+
+def check_broker(**_: Any) -> list[CheckMessage]:
+    """Report that there is no broker; where tasks run eagerly none is needed."""
+    if current_app.conf.task_always_eager or servers():
+        return []
+    message = "Celery has no broker: it tries amqp on localhost, and who finds an entry stale waits for that."
+    hint = (
+        "Set CELERY_BROKER_URL in the settings that the Celery app reads, and import that app in the project's "
+        "__init__.py; or, to try things out, CELERY_TASK_ALWAYS_EAGER = True."
+    )
+    return [warning(7, message, hint)]
+
+
+def check_broker_options(**_: Any) -> list[CheckMessage]:
+    """Report a Redis broker that makes a reader wait for seconds when it hangs, or tries again when it is out."""
+    if current_app.conf.task_always_eager or not any(server.startswith(REDIS) for server in servers()):
+        return []
+    given = current_app.conf.broker_transport_options
+    missing = {name: value for name, value in OPTIONS.items() if given.get(name) is None}
+    if not missing:
+        return []
+    message = (
+        f"The broker is Redis, with no {' and no '.join(missing)}: one that hangs or is out keeps readers waiting."
+    )
+    return [warning(6, message, f"Add {missing} to CELERY_BROKER_TRANSPORT_OPTIONS.")]
+
+
+def servers() -> list[str]:
+    """Give the addresses to which messages are sent: a text, several with semicolons between, or a list."""
+    given: str | Iterable[str] = current_app.conf.broker_write_url or ()
+    return [part.strip() for part in (given.split(";") if isinstance(given, str) else given)]
+
+
+def check_eager(**_: Any) -> list[CheckMessage]:
+    """Report that readers do the work of workers."""
+    if not current_app.conf.task_always_eager:
+        return []
+    message = "Tasks run eagerly: the reader that finds an entry stale computes it before it has its answer."
+    return [warning(15, message, "Set CELERY_BROKER_URL, remove CELERY_TASK_ALWAYS_EAGER, and run a worker.")]
+
+
+def check_tick(**_: Any) -> list[CheckMessage]:
+    """Report that statistics are to be hydrated and no tick was seen lately."""
+    alias, names = our_alias(), hydrated()
+    if alias is None or issubclass(alias.backend, OF_ONE_PROCESS) or not names:
+        return []
+    last = hot.last_tick()
+    if hot.breaker.is_open:  # W013 says so
+        return []
+    if last is not None and time() - last <= SEEN_WITHIN * settings().TICK:
+        return []
+    seen = "No tick was ever seen" if last is None else f"The last tick was seen {time() - last:,.0f} s ago"
+    message = f"{seen}, though {', '.join(names)} are to be hydrated: nothing is refreshed before it is asked for."
+    hint = (
+        "Run `celery -A … beat` and a worker, with CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE} in the settings "
+        "(from statistics_cache import BEAT_SCHEDULE)."
+    )
+    return [warning(16, message, hint)]
+
+
+def hydrated() -> list[str]:
+    """Name the statistics that the tick is to refresh, as the settings are."""
+    try:
+        conf = settings()
+    except SettingsError:  # E001 says so
+        return []
+    is_on = conf.ENABLED and conf.HYDRATION_ENABLED
+    return sorted(declaration.name for declaration in declarations() if declaration.hydrate) if is_on else []

@@ -1,0 +1,51 @@
+"""The two tasks that a Celery worker runs: names and JSON text come in, nothing goes out."""
+
+from random import uniform
+from typing import Any
+
+from celery import Task, shared_task
+
+from . import cold, upkeep
+from .api import registry
+from .exceptions import ParameterError, UnknownStatistic
+from .schedule import REFRESH, TICK
+from .signals import refresh_refused
+
+MAX_RETRIES = 5
+FIRST_RETRY, LAST_RETRY = 1.0, 60.0  # seconds until a refresh that met a database that is out is tried again
+
+
+@shared_task(bind=True, name=REFRESH, ignore_result=True, acks_late=True, max_retries=MAX_RETRIES)
+def refresh(self: "Task[..., Any]", statistic: str, parameters: str, forced: bool = False) -> None:
+    """Refresh one variant; `parameters` is JSON text, as the database keeps it.
+
+    What is fresh is promoted and no more, unless it is `forced`, or due and hydrated. While the database is out it is
+    tried again, with backoff and jitter; anything else is recorded on the entry and raised. A message that names no
+    statistic, or no variant of one, is logged and dropped: other code has sent it.
+    """
+    try:
+        declaration = registry.get(str(statistic)).declaration
+        variant = declaration.restore(parameters)
+    except (UnknownStatistic, ParameterError) as error:
+        refresh_refused.send_robust(sender=type(self), statistic=statistic, error=error)
+        return
+    retries = self.request.retries < MAX_RETRIES
+    try:
+        outcome = upkeep.refresh(declaration, variant, forced=forced, retries=retries)
+    except cold.OUTAGES as error:
+        if retries:
+            raise self.retry(exc=error, countdown=pause_after(self.request.retries)) from error
+        raise
+    if outcome == "unproven" and retries:
+        raise self.retry(countdown=pause_after(self.request.retries))
+
+
+def pause_after(retries: int) -> float:
+    """Give the seconds until the next try: doubled each time, and up to a half more by chance."""
+    return min(LAST_RETRY, FIRST_RETRY * 2.0**retries) * uniform(1.0, 1.5)
+
+
+@shared_task(name=TICK, ignore_result=True)
+def tick() -> None:
+    """Fold, queue what is due, prune; the one periodic task."""
+    upkeep.tick([found.declaration for found in registry.all()])

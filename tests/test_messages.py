@@ -1,0 +1,101 @@
+"""What goes through the queue comes out as the same variant, whatever characters it holds."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Literal
+from uuid import UUID
+
+import pytest
+from hypothesis import given, reject
+from hypothesis import strategies as st
+
+from statistics_cache import ParameterError, queue, statistic
+from statistics_cache.api import registry
+from statistics_cache.declaration import Variant
+from statistics_cache.entry import Generations
+from statistics_cache.queue import Wanted
+from tests.messages import Messages
+from tests.samples import Color
+
+
+class Mixed(Enum):
+    """Members that JSON tells apart by type alone."""
+
+    ONE = 1
+    TEXT = "1"
+
+
+def plain(text: str, number: int, flag: bool, day: date, amount: Decimal, one: UUID, color: Color, kind: Mixed) -> int:
+    """Have a parameter of each type."""
+    return 1
+
+
+def perhaps(
+    text: str | None,
+    number: int | None,
+    flag: bool | None,
+    day: date | None,
+    amount: Decimal | None,
+    one: UUID | None,
+    color: Color | None,
+    mixed: int | str | None,
+    chosen: Literal["a", "1", 1] | None,
+    moment: datetime | None,
+) -> int:
+    """Have parameters of which each may be missing, or of another type."""
+    return 1
+
+
+TEXT = st.text(st.characters(exclude_categories=()))  # lone surrogates and NUL, too, which are refused by name
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "text": TEXT,
+    "number": st.integers(),
+    "flag": st.booleans(),
+    "day": st.dates(),
+    "amount": st.decimals(allow_nan=False, allow_infinity=False),
+    "one": st.uuids(),
+    "color": st.sampled_from(Color),
+    "kind": st.sampled_from(Mixed),
+}
+OTHERS: dict[str, st.SearchStrategy[Any]] = {
+    "mixed": st.integers() | TEXT,
+    "chosen": st.sampled_from(["a", "1", 1]),
+    "moment": st.datetimes(timezones=st.none() | st.timezones()),
+}
+PERHAPS = {name: st.none() | values for name, values in (VALUES | OTHERS).items() if name != "kind"}
+
+
+def through_the_queue(function: Any, values: dict[str, Any]) -> tuple[Variant, Variant]:
+    """Publish what a call means, decode it as a worker does; give the variants before and after."""
+    declared: Any = registry.named.get("tests.sent") or statistic(name="tests.sent")(function)
+    try:
+        variant = declared.declaration.variant((), values)
+    except ParameterError:
+        reject()
+    queue.send(Wanted(declared.declaration, variant, Generations(0, 0), None))
+    (message,) = Messages().take()
+    return variant, registry.get(message["statistic"]).declaration.restore(message["parameters"])
+
+
+@given(st.fixed_dictionaries(VALUES))
+def test_a_variant_comes_through_the_queue(values: dict[str, Any]) -> None:
+    """Parameters of every plain type: equal values of equal types, one key, one scope."""
+    before, after = through_the_queue(plain, values)
+    assert (after, list(map(type, after.values.values()))) == (before, list(map(type, before.values.values())))
+
+
+@given(st.fixed_dictionaries(PERHAPS))
+def test_an_optional_parameter_comes_through_the_queue(values: dict[str, Any]) -> None:
+    """None stays None, and what JSON could confuse stays what it is."""
+    before, after = through_the_queue(perhaps, values)
+    assert (after, list(map(type, after.values.values()))) == (before, list(map(type, before.values.values())))
+
+
+@pytest.mark.parametrize("text", ["", "null", '"', "\\u0000", "\n", "é", "𝄞", "{}", "%s", "a" * 10_000])
+def test_odd_texts_come_through_the_queue(text: str) -> None:
+    """Texts that look like something else stay texts."""
+    values = dict.fromkeys(PERHAPS, None) | {"text": text, "mixed": text}
+    before, after = through_the_queue(perhaps, values)
+    assert after == before
+    assert after.values["text"] == after.values["mixed"] == text
