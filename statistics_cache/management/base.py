@@ -1,7 +1,7 @@
 """What every command of this app does alike: exit codes, choosing statistics, reading parameters and durations."""
 
 from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -51,9 +51,26 @@ def usage(message: str) -> CommandError:
     return CommandError(message, returncode=USAGE)
 
 
+def database_out() -> CommandError:
+    """Give the error that ends a command with 1 where the database does not answer."""
+    return CommandError("The database is out. Try again when it answers.", returncode=FAILED)
+
+
+def at_least_one(option: str, number: int) -> int:
+    """Give a number back; one below 1 is wrong usage."""
+    if number < 1:
+        raise usage(f"{option} is {number}. Give a number of at least 1.")
+    return number
+
+
+def add_names(parser: ArgumentParser) -> None:
+    """Take names."""
+    parser.add_argument("names", nargs="*", metavar="NAME", help="A statistic's name, or a glob such as 'catalog.*'.")
+
+
 def add_choice(parser: ArgumentParser) -> None:
     """Take names and parameters."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="A statistic's name, or a glob such as 'catalog.*'.")
+    add_names(parser)
     parser.add_argument(
         "--params",
         metavar="JSON",
@@ -67,14 +84,19 @@ def choose(names: Iterable[str], params: str | None) -> list[Chosen]:
     patterns = list(names) or ["*"]
     exact = {pattern for pattern in patterns if not set(pattern) & set(GLOB)}
     selected = [found.declaration for found in registry.select(patterns)] if registry.named or exact else []
+    return narrow(selected, params, exact)
+
+
+def narrow(selected: Sequence[Declaration[..., Any]], params: str | None, exact: Collection[str] = ()) -> list[Chosen]:
+    """Leave out statistics that lack a parameter, unless they are named. Raises ParameterError, too if none is left."""
     chosen = list(with_parameters(selected, exact, params))
-    if selected and not chosen:  # every one was left out: say why of the first
+    if selected and not chosen:  # say why of the first
         named_texts(selected[0], params)
     return chosen
 
 
 def with_parameters(
-    declarations: Iterable[Declaration[..., Any]], exact: Iterable[str], params: str | None
+    declarations: Iterable[Declaration[..., Any]], exact: Collection[str], params: str | None
 ) -> Iterator[Chosen]:
     """Pair statistics with the parameters' texts; one that a glob chose may lack a parameter and is left out."""
     for declaration in declarations:
