@@ -4,18 +4,23 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 import redis
 
 ROOT = Path(__file__).parent.parent
 MANAGE = [sys.executable, "-u", str(ROOT / "manage.py")]
+PATIENCE = 30  # seconds until a page that does not come fails a test
 Run = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -23,17 +28,19 @@ Run = Callable[..., "subprocess.Popen[str]"]
 def run(tmp_path: Path) -> Iterator[Run]:
     """Start a command of the example project in a folder of the test's own."""
     started: list[subprocess.Popen[str]] = []
-    unset = {"REDIS_URL", "DATABASE_URL", "DJANGO_SETTINGS_MODULE"}
+    unset = {"REDIS_URL", "CELERY_BROKER_URL", "DATABASE_URL", "DJANGO_SETTINGS_MODULE"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     environment |= {"RUN_DIR": str(tmp_path / "run")}
 
-    def start(*arguments: str) -> "subprocess.Popen[str]":
+    def start(*arguments: str, **variables: str) -> "subprocess.Popen[str]":
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        process = subprocess.Popen([*MANAGE, *arguments], env=environment, cwd=ROOT, **pipes)
+        process = subprocess.Popen([*MANAGE, *arguments], env=environment | variables, cwd=ROOT, **pipes)
         started.append(process)
         return process
 
     yield start
+    for number in left_of(tmp_path / "run"):
+        os.kill(number, signal.SIGKILL)
     for process in started:
         process.kill()
         process.communicate()
@@ -77,13 +84,119 @@ def test_the_demo_shows_what_it_says(run: Run) -> None:
 
 def test_the_values_survive_the_demo(run: Run) -> None:
     """Without the server `show_statistics` prints every value from the table."""
-    demo = run("demo", "--usage", "500")
+    demo = run("demo", "--no-serve", "--usage", "500")
     demo.communicate()
     shown, errors = run("show_statistics", "catalog.*", "--values", "--format", "json").communicate()
     rows = json.loads(shown)
     assert (len(rows), errors) == (50, "")
     assert {row["tier"] for row in rows} == {"cold"}
     assert sum(row["value"]["total_count"] for row in rows if row["name"] == "catalog.usage_statistics") > 0
+
+
+class Browser:
+    """Just enough of one to log in to the admin."""
+
+    def __init__(self, address: str) -> None:
+        """Begin without cookies."""
+        self.address, self.cookies = address, CookieJar()
+        self.opener = build_opener(HTTPCookieProcessor(self.cookies))
+
+    def get(self, path: str) -> str:
+        """Give a page."""
+        with self.opener.open(self.address + path, timeout=PATIENCE) as response:
+            text: str = response.read().decode()
+            return text
+
+    def log_in(self, user: str, password: str) -> str:
+        """Log in, and give the page that follows."""
+        self.get("login/")
+        token = next(cookie.value for cookie in self.cookies if cookie.name == "csrftoken")
+        form = {
+            "username": user,
+            "password": password,
+            "csrfmiddlewaretoken": token,
+            "next": urlsplit(self.address).path,
+        }
+        with self.opener.open(self.address + "login/", urlencode(form).encode(), timeout=PATIENCE) as response:
+            text: str = response.read().decode()
+            return text
+
+
+def line_of(process: "subprocess.Popen[str]", pattern: str) -> "re.Match[str]":
+    """Read on until a line matches."""
+    assert process.stdout
+    for line in process.stdout:
+        if found := re.search(pattern, line):
+            return found
+    raise AssertionError(f"it ended before {pattern}")
+
+
+def free_port() -> int:
+    """Give a port that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def left_of(run_dir: Path) -> list[int]:
+    """Give the processes that were told to work in a folder."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"RUN_DIR={run_dir}\0".encode() in (place / "environ").read_bytes():
+                found.append(int(place.name))
+    return found
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_the_demo_serves_until_it_is_stopped(run: Run, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """It prints where the admin is and a password that opens it; its worker refreshes; a signal ends every process."""
+    port = free_port()
+    demo = run("demo", "--usage", "500", "--port", str(port))
+    url = server_of(demo)
+    found = line_of(demo, r"admin: (http://127.0.0.1:\d+/admin/)  user: (\w+)  password: (\S+)")
+    line_of(demo, r"worker \|.* ready\.")
+    assert "Site administration" in Browser(found[1]).log_in(found[2], found[3])
+    servers = {"REDIS_URL": url, "CELERY_BROKER_URL": url.removesuffix("1") + "0"}
+    chosen = ("catalog.category_statistics", "--params", '{"category": "clip", "grouped": false}')
+    queued, errors = run("refresh_statistics", *chosen, "--async", "--force", **servers).communicate()
+    assert errors == "", queued
+    line_of(demo, r"worker \|.*statistics_cache.refresh.*succeeded")
+    demo.send_signal(number)
+    demo.communicate()
+    assert demo.returncode == code
+    assert not is_alive(url)
+    assert left_of(tmp_path / "run") == []
+
+
+def test_a_busy_port_is_refused_at_once(run: Run) -> None:
+    """The port is named, and nothing is started."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        output, errors = run("demo", "--port", str(port)).communicate()
+    assert output == ""
+    assert errors.startswith(f"CommandError: port {port} of 127.0.0.1 cannot be used:")
+    assert errors.strip().endswith("Give another --port.")
+
+
+def test_a_folder_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> None:
+    """Neither a folder that cannot be made, nor one in which nothing can be made, ends in a traceback."""
+    (tmp_path / "file").write_text("")
+    for folder in (str(tmp_path / "file" / "run"), "/proc/self"):
+        _, errors = run("demo", "--no-serve", RUN_DIR=folder).communicate()
+        assert folder in errors
+        assert "to a folder to write in" in errors
+
+
+def test_without_debug_it_does_not_serve(run: Run) -> None:
+    """A password is made and printed with DEBUG only."""
+    demo = run("demo", DEBUG="0", SECRET_KEY="secret")  # noqa: S106
+    _, errors = demo.communicate()
+    assert demo.returncode == 2
+    assert "DEBUG=1" in errors
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -112,7 +225,7 @@ def test_after_a_kill_the_next_start_removes_ours(run: Run) -> None:
 def test_a_second_demo_beside_is_refused(run: Run) -> None:
     """A demo that runs keeps its server; a second one says why it cannot start."""
     first = server_of(run("demo", "--usage", "5000000"))
-    second = run("demo")
+    second = run("demo", "--no-serve")
     _, errors = second.communicate()
     assert second.returncode == 1
     assert "another demo is running" in errors

@@ -1,5 +1,6 @@
 """`manage.py demo`: the whole thing once, on real servers, in about a minute."""
 
+import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,6 +10,7 @@ from django.conf import settings
 from django.core.cache import caches
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
 from django.test import override_settings
 from rich.box import SIMPLE
 from rich.console import Console
@@ -17,9 +19,11 @@ from rich.table import Table
 
 from project.catalog.generator import generate_catalogue, generate_usage
 from project.catalog.measuring import Measured, Variant, measure, variants
+from project.catalog.serving import ENDED, HOST, USER, Servers, new_password, refuse_to_serve, serve
 from project.catalog.storing import store_catalogue
 from project.settings import redis_cache
 from project.valkey import Busy, alone, terminable, valkey
+from statistics_cache.conf import settings as read_settings
 
 WIDTH = 160  # columns: room for the longest variant
 
@@ -28,8 +32,9 @@ class Command(BaseCommand):
     """Loads a catalogue, computes every statistic, reads each from both tiers, flushes the cache and reads again."""
 
     help = (
-        "Migrates, loads a catalogue and usage records, computes every statistic and shows what reading costs. "
-        "Starts a Valkey server of its own unless REDIS_URL is set, and leaves no process behind."
+        "Migrates, loads a catalogue and usage records, computes every statistic and shows what reading costs; then "
+        "serves the admin with a Celery worker and beat until Ctrl-C. Starts a Valkey server of its own unless "
+        "REDIS_URL is set, and leaves no process behind."
     )
 
     # On SQLite the checks begin a transaction, and would wait here for a demo that is loading.
@@ -37,7 +42,8 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """What to load, and how much."""
-        parser.add_argument("--no-serve", action="store_true", help="end after the table (it serves nothing yet)")
+        parser.add_argument("--no-serve", action="store_true", help="end after the table")
+        parser.add_argument("--port", type=int, default=8000, help="where to serve on 127.0.0.1 (default: 8000)")
         parser.add_argument("--data", nargs="+", metavar="PATH", help="reference files to load (default: generated)")
         parser.add_argument("--usage", type=int, default=200_000, metavar="N", help="usage records to generate")
 
@@ -45,15 +51,22 @@ class Command(BaseCommand):
         """Run it all between starting and stopping the server."""
         if options["usage"] < 0:
             raise CommandError(f"--usage is {options['usage']}. Give a number of records, 0 or more.", returncode=2)
+        if not options["no_serve"]:
+            refuse_to_serve(options["port"])
         self.progress = Progress(console=Console(stderr=True), disable=not self.stderr.isatty(), transient=True)
         try:
-            with terminable(), real_cache(), self.progress:
-                self.stdout.write(f"cache: {settings.CACHES['statistics']['LOCATION']}")
-                self.load(options["data"], options["usage"])
-                self.show([measure(variant) for variant in self.step("computing", variants())])
-                self.flush_and_read()
+            with terminable(), real_cache() as servers:
+                self.stdout.write(f"cache: {servers.cache}")
+                with self.progress:
+                    self.load(options["data"], options["usage"])
+                    self.show([measure(variant) for variant in self.step("computing", variants())])
+                    self.flush_and_read()
+                if not options["no_serve"]:
+                    self.serve(servers, options["port"])
         except Busy as error:
             raise CommandError(str(error)) from error
+        except OSError as error:
+            raise CommandError(f"{settings.RUN_DIR}: {error}. Set RUN_DIR to a folder to write in.") from error
         except KeyboardInterrupt:
             raise CommandError("interrupted; every process of the demo was stopped.", returncode=130) from None
 
@@ -82,11 +95,23 @@ class Command(BaseCommand):
         self.stdout.write(text.get())
 
     def flush_and_read(self) -> None:
-        """Empty the cache and read every variant again: the table answers."""
-        caches["statistics"].clear()
+        """Empty the statistics' part of the cache and read every variant again: the table answers."""
+        cache: Any = caches["statistics"]
+        cache.delete_pattern(f"{read_settings().KEY_PREFIX}:*")
         wanted = variants()
         tiers = [variant.statistic.answer(**variant.parameters).tier for variant in self.step("reading", wanted)]
         self.stdout.write(f"after a flush of the cache: read {len(wanted)}, computed {tiers.count('computed')}")
+
+    def serve(self, servers: Servers, port: int) -> None:
+        """Say where the admin is, and serve it until Ctrl-C or SIGTERM."""
+        password = new_password()
+        connections.close_all()
+        self.stdout.write(f"admin: http://{HOST}:{port}/admin/  user: {USER}  password: {password}  (Ctrl-C ends it)")
+        self.stdout.flush()
+        code = serve(servers, port)
+        if code not in ENDED:
+            raise CommandError("a process of the demo failed; its last lines are above.", returncode=1)
+        sys.exit(code)
 
     def step(self, label: str, wanted: list[Variant]) -> Iterator[Variant]:
         """Give each variant and show how far it is."""
@@ -97,13 +122,14 @@ TIMES = ("computed in", "read hot in", "read cold in")
 
 
 @contextmanager
-def real_cache() -> Iterator[None]:
+def real_cache() -> Iterator[Servers]:
     """Let statistics live in Redis: the server of REDIS_URL, else one of our own, stopped at the end."""
     if settings.REDIS_URL:
-        yield
+        yield Servers(settings.REDIS_URL, str(settings.CELERY_BROKER_URL))
         return
     with ExitStack() as stack:
         stack.enter_context(alone(settings.RUN_DIR))
         url = stack.enter_context(valkey(settings.RUN_DIR / "valkey"))
-        stack.enter_context(override_settings(CACHES=settings.CACHES | {"statistics": redis_cache(url)}))
-        yield
+        servers = Servers(f"{url}/1", f"{url}/0")
+        stack.enter_context(override_settings(CACHES=settings.CACHES | {"statistics": redis_cache(servers.cache)}))
+        yield servers

@@ -1,0 +1,70 @@
+"""The whole site at once, for trying it out: web server, Celery worker and beat, until somebody ends it."""
+
+import os
+import secrets
+import shlex
+import socket
+import sys
+from typing import NamedTuple
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import CommandError
+from honcho.manager import Manager
+from honcho.printer import Printer
+
+HOST = "127.0.0.1"  # loopback only: the site runs with DEBUG, and its password is printed
+USER = "demo"
+ENDED = {0, 130, 143}  # what honcho returns after Ctrl-C and SIGTERM; anything else is a process that failed
+
+
+class Servers(NamedTuple):
+    """Where the site's processes find their cache and their broker."""
+
+    cache: str
+    broker: str
+
+
+def refuse_to_serve(port: int) -> None:
+    """Raise CommandError where the site cannot be served: without DEBUG, or where another program has the port."""
+    if not settings.DEBUG:
+        raise CommandError("The demo is served with DEBUG=1 only. Set it, or give --no-serve.", returncode=2)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            raise CommandError(f"port {port} of {HOST} cannot be used: {error}. Give another --port.") from error
+
+
+def new_password() -> str:
+    """Give the demo's user, made if there is none, a random password, and give that."""
+    user, _ = get_user_model().objects.get_or_create(username=USER, defaults={"is_staff": True, "is_superuser": True})
+    password = secrets.token_urlsafe(12)
+    user.set_password(password)
+    user.save()
+    return password
+
+
+def serve(servers: Servers, port: int) -> int:
+    """Run web, worker and beat until Ctrl-C or SIGTERM, or until one of them ends; then end all, and give honcho's
+    exit code."""
+    environment = os.environ | {"REDIS_URL": servers.cache, "CELERY_BROKER_URL": servers.broker}
+    environment |= {"DJANGO_SETTINGS_MODULE": "project.settings", "PYTHONUNBUFFERED": "1"}
+    manager = Manager(Printer(sys.stdout, colour=sys.stdout.isatty()))
+    for name, command in commands(port).items():
+        manager.add_process(name, shlex.join(command), env=environment, cwd=str(settings.BASE_DIR))
+    manager.loop()
+    code: int = manager.returncode
+    return code
+
+
+def commands(port: int) -> dict[str, list[str]]:
+    """Give the command of each process; `exec` spares a shell that would have to pass signals on."""
+    python = ["exec", sys.executable]
+    celery = [*python, "-m", "celery", "-A", "project"]
+    return {
+        "web": [*python, "manage.py", "runserver", "--noreload", f"{HOST}:{port}"],
+        "worker": [*celery, "worker", "--queues", "statistics", "--concurrency", "2", "--loglevel", "INFO"],
+        "beat": [*celery, "beat", "--pidfile", "", "--loglevel", "WARNING"],
+    }
