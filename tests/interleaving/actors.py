@@ -7,12 +7,11 @@ from typing import Any
 
 from django.db import connections, transaction
 
-from statistics_cache import changelog, changing
+from statistics_cache import changelog, changing, reading, upkeep
 from statistics_cache.api import Statistic
 from statistics_cache.declaration import Declaration, read_function
 from statistics_cache.entry import Answer
 from statistics_cache.keys import generation_key
-from statistics_cache.models import StatisticInvalidation, StatisticScope
 from statistics_cache.sources import read_sources
 from tests.models import Paint
 
@@ -135,9 +134,24 @@ def reader(name: str = "reader", times: int = 1, asked: Statistic[..., Any] = SU
     return Actor(name, partial(read, partial(asked.answer, RED, wait=False, **part), times))
 
 
+def call(asked: Statistic[..., Any], **part: bool) -> Answer[list[int]]:
+    """Take what is fresh, else compute it, once for all: a call that gives nothing stale, as hydration does."""
+    declaration, variant = asked.declaration, asked.declaration.variant((RED,), dict(part))
+    found: Answer[list[int]] = reading.settle(
+        declaration, variant, reading.search(declaration, variant), takes_stale=False
+    )
+    return found
+
+
 def caller(name: str = "caller", process: str = "", asked: Statistic[..., Any] = SUBJECT, **part: bool) -> Actor:
     """Call: take what is fresh, else compute it, once for all."""
-    return Actor(name, partial(read, partial(asked.answer, RED, **part)), process, leases=True)
+    return Actor(name, partial(read, partial(call, asked, **part)), process, leases=True)
+
+
+def worker(name: str = "worker") -> Actor:
+    """Do what a queued refresh asks for."""
+    variant = SUBJECT.declaration.variant((RED,), {})
+    return Actor(name, partial(upkeep.refresh, SUBJECT.declaration, variant), leases=True)
 
 
 def refresher(name: str = "refresher", asked: Statistic[..., Any] = SUBJECT, **part: bool) -> Actor:
@@ -200,26 +214,8 @@ def tick(seconds: float = PROOF_INTERVAL + 1) -> Actor:
 
 
 def fold_now() -> None:
-    """Move the log into the bases, in one transaction."""
-    with transaction.atomic():
-        fold_log()
-
-
-def fold_log() -> None:
-    """Delete log rows by id, and add their jumps to the bases."""
-    rows = list(StatisticInvalidation.objects.values_list("id", "statistic", "scope", "jump"))
-    if not rows:
-        return
-    StatisticInvalidation.objects.filter(id__in=[row[0] for row in rows]).delete()
-    table = StatisticScope._meta.db_table
-    for _, name, scope, jump in rows:
-        with connections["default"].cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO {table} (statistic, scope, base, last_cause) "  # noqa: S608
-                "VALUES (%s, %s, %s, '') ON CONFLICT (statistic, scope) "
-                f"DO UPDATE SET base = {table}.base + excluded.base",
-                [name, scope, jump],
-            )
+    """Move the log into the bases, as the tick does."""
+    changelog.fold("default")
 
 
 def folder(name: str = "fold") -> Actor:

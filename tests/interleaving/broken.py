@@ -157,7 +157,7 @@ def promote_inside(patch: Patch) -> None:
 def fold_and_prune() -> None:
     """Fold the log, then prune the scopes."""
     with transaction.atomic():
-        actors.fold_log()
+        actors.fold_now()
         StatisticScope.objects.all().delete()
 
 
@@ -197,7 +197,7 @@ def prove_twice(patch: Patch, join: Callable[[cold.Proof, cold.Proof], cold.Proo
     """Read in two statements."""
     real = cold._prove
 
-    def prove(alias: str, declaration: Declared, variants: Sequence[Variant]) -> dict[str, cold.Proof]:
+    def prove(alias: str, declaration: Declared, variants: Sequence[Variant], _: bool) -> dict[str, cold.Proof]:
         first, second = real(alias, declaration, variants), real(alias, declaration, variants)
         return {key: join(first[key], second[key]) for key in first}
 
@@ -208,7 +208,7 @@ def add_up_in_two_statements(patch: Patch) -> None:
     """Read the bases, then the log: between the two a fold moves rows from one to the other."""
     real = cold._prove
 
-    def prove(alias: str, declaration: Declared, variants: Sequence[Variant]) -> dict[str, cold.Proof]:
+    def prove(alias: str, declaration: Declared, variants: Sequence[Variant], _: bool) -> dict[str, cold.Proof]:
         bases = list(StatisticScope.objects.filter(statistic=declaration.name).values_list("scope", "base"))
         jumps = list(StatisticInvalidation.objects.filter(statistic=declaration.name).values_list("scope", "jump"))
         totals: dict[str, int] = {}

@@ -13,8 +13,8 @@ import pytest
 import time_machine
 from pytest_django import Settings
 
-import statistics_cache.reading  # noqa: F401  (all modules of the protocol are loaded)
-from statistics_cache import lease
+import statistics_cache.upkeep  # noqa: F401  (all modules of the protocol are loaded)
+from statistics_cache import lease, queue
 from statistics_cache.lease import Landing
 
 from .operations import draw, driver, perform
@@ -108,6 +108,8 @@ def set_up(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None
             if callable(value) and getattr(value, "__hash__", None) and is_replaced(value):
                 monkeypatch.setattr(module, name, REPLACED[value])
     monkeypatch.setattr(lease, "flights", StepFlights())
+    monkeypatch.setattr(queue, "later", lambda _: True)  # a worker is an actor of its own
+    monkeypatch.setattr(queue, "keep_note", lambda _: None)
     with time_machine.travel(NOON, tick=False):  # what Django stamps rows with
         yield
 
