@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks hot|writers`: one table, on servers of the benchmark's own."""
+"""`python -m tests.benchmarks hot|writers|tick`: one table, on servers of the benchmark's own."""
 
 import os
 import sys
@@ -34,7 +34,15 @@ def writers() -> None:
         writers.run()
 
 
-BENCHMARKS: dict[str, Callable[[], None]] = {"hot": hot, "writers": writers}
+def tick() -> None:
+    """Measure the tick, on a Valkey and PostgreSQL."""
+    with servers():
+        from tests.benchmarks import tick
+
+        tick.run()
+
+
+BENCHMARKS: dict[str, Callable[[], None]] = {"hot": hot, "writers": writers, "tick": tick}
 
 
 def main() -> int:
