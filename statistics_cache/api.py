@@ -189,6 +189,7 @@ def statistic(
     queue: str | None = None,
     time_limit: timedelta | None = None,
     using: str | None = None,
+    visible_to: Callable[[Any], bool] | None = None,
 ) -> Callable[[Callable[P, T]], Statistic[P, T]]:
     """Declare a typed function of a module as a statistic; always with parentheses.
 
@@ -198,8 +199,9 @@ def statistic(
     schema: change it when the same parameters mean another value. `hydrate` names the variants to keep warm: True for
     a finite signature, a list of mappings, or a callable that gives one (asked at every tick). `queue` is the Celery
     queue of its refreshes, None the setting QUEUE; `time_limit` a timedelta after which a worker ends one, None what
-    Celery is told. `using` is the database of its rows and sources. Raises DeclarationError, naming what is wrong
-    and the cure.
+    Celery is told. `using` is the database of its rows and sources. `visible_to` takes a user and tells whether the
+    admin shows them this statistic at all; None shows it to everybody who may view entries. Raises DeclarationError,
+    naming what is wrong and the cure.
     """
     if refused:
         raise DeclarationError(f"{refused[0]!r}: write `@statistic()`, with parentheses and named options.")
@@ -226,6 +228,7 @@ def statistic(
                     queue=check_queue(queue),
                     time_limit=time_limit,
                     using=using,
+                    visible_to=check_visible_to(visible_to),
                 )
             )
             registry.add(cast("Statistic[..., Any]", declared))
@@ -242,6 +245,13 @@ def check_queue(queue: str | None) -> str | None:
     if queue is not None and (not isinstance(queue, str) or not queue):
         raise DeclarationError(f"queue is {queue!r}. Give the name of a Celery queue, or leave it out.")
     return queue
+
+
+def check_visible_to(visible_to: Callable[[Any], bool] | None) -> Callable[[Any], bool] | None:
+    """Give the callable back. Raises DeclarationError for what cannot be called: nobody would be kept out."""
+    if visible_to is not None and not callable(visible_to):
+        raise DeclarationError(f"visible_to is {visible_to!r}. Give a callable that takes a user and gives a bool.")
+    return visible_to
 
 
 def check_durations(ttl: timedelta | None, stale_ttl: timedelta | None, time_limit: timedelta | None) -> None:

@@ -8,7 +8,7 @@ class StatisticsCacheConfig(AppConfig):
     """Loads every installed app's `statistics.py` when all models are ready, as the admin does with `admin.py`."""
 
     name = "statistics_cache"
-    verbose_name = "statistics"
+    verbose_name = "Statistics"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

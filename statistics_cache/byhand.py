@@ -1,6 +1,6 @@
 """Invalidating and clearing by hand: exact, though computes run meanwhile."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from time import time
@@ -18,6 +18,7 @@ from .transactions import after_commit, in_transaction
 
 Tier = Literal["both", "hot", "cold"]
 
+MAX_OTHERS = 50_000  # rows that an invalidation of chosen rows moves; beyond, every variant falls
 MAX_SIBLINGS = 1_000  # rows that a partial invalidation moves; beyond, the whole scope falls: right, only less exact
 BY_HAND = "by hand"
 
@@ -76,6 +77,41 @@ def clear(
         jump = changelog.record(alias, declaration.name, [EPOCH_SCOPE], cause)
         count = cold.delete(alias, doomed)
         cold.follow_epoch(alias, left, jump)
+    deliver(alias, declaration.name, [EVERY_SCOPE])
+    return count
+
+
+def invalidate_rows(declaration: Declaration[..., Any], chosen: Collection[int], cause: str = BY_HAND) -> None:
+    """Make the variants of these rows be computed anew; the statistic's others follow the jump and stay current.
+
+    Above 50,000 others, and inside a transaction, every variant of the statistic falls.
+    """
+    alias = cold.alias_of(declaration)
+    if in_transaction(alias):
+        change(alias, declaration.name, [EVERY_SCOPE], cause)
+        return
+    with transaction.atomic(using=alias):
+        rows = cold.rows_of(alias, declaration.name)
+        is_exact = not rows[MAX_OTHERS + len(chosen) :].exists()
+        others = sorted(set(cold.lock_all(alias, declaration.name)) - set(chosen)) if is_exact else []
+        cold.follow(alias, others, changelog.record(alias, declaration.name, [EVERY_SCOPE], cause))
+    deliver(alias, declaration.name, [EVERY_SCOPE])
+
+
+def clear_rows(
+    declaration: Declaration[..., Any], chosen: Collection[int], tier: Literal["both", "hot"], cause: str = BY_HAND
+) -> int:
+    """Delete the copies of these rows' variants, as `clear` does of all that have some parameters, and count them."""
+    alias = cold.alias_of(declaration)
+    if tier == "hot":
+        names = cold.names_of(alias, chosen)
+        after_commit(alias, partial(hot.delete, names))
+        return len(names)
+    with transaction.atomic(using=alias):
+        seen = set(cold.lock_all(alias, declaration.name))
+        jump = changelog.record(alias, declaration.name, [EPOCH_SCOPE], cause)
+        count = cold.delete_rows(alias, sorted(seen & set(chosen)))
+        cold.follow_epoch(alias, sorted(seen - set(chosen)), jump)
     deliver(alias, declaration.name, [EVERY_SCOPE])
     return count
 

@@ -1,7 +1,7 @@
 """The cold tier: reading rows together with what proves them, storing behind the fence, deleting."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -292,6 +292,28 @@ def delete(alias: str, rows: QuerySet[StatisticEntry]) -> int:
     return rows.using(alias).delete()[0]
 
 
+def delete_rows(alias: str, rows: Sequence[int]) -> int:
+    """Delete these rows and give their number."""
+    return sum(delete(alias, some) for some in in_batches(alias, rows))
+
+
+def names_of(alias: str, rows: Collection[int]) -> list[tuple[str, str]]:
+    """Give the schema and the key of these rows."""
+    return [name for some in in_batches(alias, sorted(rows)) for name in some.values_list("schema", "key")]
+
+
+def in_batches(alias: str, rows: Sequence[int]) -> Iterator[QuerySet[StatisticEntry]]:
+    """Give these rows, as many at once as one statement takes."""
+    for start in range(0, len(rows), READ_AT_ONCE):
+        yield StatisticEntry.objects.using(alias).filter(pk__in=rows[start : start + READ_AT_ONCE])
+
+
+def follow(alias: str, rows: Sequence[int], jump: int) -> None:
+    """Let rows follow a jump of every scope: the change was not about them."""
+    for some in in_batches(alias, rows):
+        some.update(generation=F("generation") + jump)
+
+
 def move(alias: str, rows: Iterable[StatisticEntry], jump: int) -> None:
     """Let rows follow a jump of their scope, whatever generation they have: the change was not about them."""
     moved = StatisticEntry.objects.using(alias).filter(pk__in=[row.pk for row in rows])
@@ -308,6 +330,5 @@ def follow_epoch(alias: str, rows: Sequence[int], jump: int) -> None:
 
     Only rows that were locked and looked at before: one stored since may be of what is cleared, so it stays behind.
     """
-    for start in range(0, len(rows), READ_AT_ONCE):
-        some = StatisticEntry.objects.using(alias).filter(pk__in=rows[start : start + READ_AT_ONCE])
+    for some in in_batches(alias, rows):
         some.update(generation=F("generation") + jump, epoch=F("epoch") + jump)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from django.conf import settings as django_settings
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from .declaration import Declaration, Variant
+from .declaration import Declaration, Variant, share_of
 from .entry import Found, Limits
 from .exceptions import PayloadError, SettingsError
 from .parameters import did_you_mean
@@ -129,6 +129,12 @@ def limits_of(declaration: Declaration[..., Any], variant: Variant) -> Limits:
     known = _known()
     ttl, stale_ttl, proof = known.limits.get(declaration) or limits(declaration)
     return Limits(ttl * (1.0 - known.settings.JITTER * variant.share), stale_ttl, proof)
+
+
+def limits_of_key(declaration: Declaration[..., Any], key: str) -> Limits:
+    """Give the limits of the variant of a key, as `limits_of` does, where there is no variant to ask."""
+    ttl, stale_ttl, proof = limits(declaration)
+    return Limits(ttl * (1.0 - _known().settings.JITTER * share_of(key)), stale_ttl, proof)
 
 
 def may_serve(declaration: Declaration[..., Any], found: Found[Any], allow_stale: bool | None = None) -> bool:

@@ -45,7 +45,7 @@ class Variant:
     @cached_property
     def share(self) -> float:
         """Give a number from 0 to below 1 that is this variant's own, in every process: how much jitter it gets."""
-        return crc32(self.key.encode()) / 2**32
+        return share_of(self.key)
 
     @property
     def json(self) -> str:
@@ -70,6 +70,7 @@ class Declaration(Generic[P, T]):
     queue: str | None = None
     time_limit: timedelta | None = None
     using: str | None = None
+    visible_to: Callable[[Any], bool] | None = None
     remembered: dict[Any, Variant] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -86,6 +87,10 @@ class Declaration(Generic[P, T]):
                 "it lies in no installed app. Add its app to INSTALLED_APPS, or give name='app.name'."
             )
         return check_name(f"{config.label}.{self.function.__name__}")
+
+    def is_visible_to(self, user: Any) -> bool:
+        """Tell whether a user of the admin may see its values; without a `visible_to`, everybody may."""
+        return self.visible_to is None or bool(self.visible_to(user))
 
     @property
     def path(self) -> str:
@@ -193,6 +198,11 @@ class Declaration(Generic[P, T]):
         if self.hydrate is False:
             return ()
         return self.hydrate() if callable(self.hydrate) else self.hydrate
+
+
+def share_of(key: str) -> float:
+    """Give the share of jitter of the variant that has a key."""
+    return crc32(key.encode()) / 2**32
 
 
 def one_of_equals(value: Any) -> Any:

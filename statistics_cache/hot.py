@@ -135,13 +135,36 @@ def read(declaration: Declaration[..., Any], variant: Variant) -> Read:
 def read_many(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> list[Read]:
     """Read entries and generations in one round trip; nothing is found while the server is out."""
     at = time()
-    prefix, most = settings().KEY_PREFIX, settings().MAX_PAYLOAD
+    prefix = settings().KEY_PREFIX
     keys = [hot_keys(declaration, variant, prefix) for variant in variants]
     found: dict[str, Any] = ask(lambda cache: cache.get_many({name for names in keys for name in names}), {})
-    return [
-        Read(at, read_header(variant.key, found.get(names[0]), most), tuple(map(found.get, names[1:])))
-        for variant, names in zip(variants, keys, strict=True)
-    ]
+    return [read_found(at, variant, names, found) for variant, names in zip(variants, keys, strict=True)]
+
+
+class Together(NamedTuple):
+    """What one `get_many` found of variants of several statistics, and when the last tick ended (None: unknown)."""
+
+    reads: list[Read]
+    tick: int | None
+
+
+def read_together(pairs: Sequence[tuple[Declaration[..., Any], Variant]]) -> Together:
+    """Read variants of several statistics and the time of the last tick in one round trip."""
+    at = time()
+    prefix = settings().KEY_PREFIX
+    keys = [hot_keys(declaration, variant, prefix) for declaration, variant in pairs]
+    wanted = {tick_key(prefix), *(name for names in keys for name in names)}
+    found: dict[str, Any] = ask(lambda cache: cache.get_many(wanted), {})
+    tick = found.get(tick_key(prefix))
+    reads = [read_found(at, pair[1], names, found) for pair, names in zip(pairs, keys, strict=True)]
+    return Together(reads, tick if isinstance(tick, int) else None)
+
+
+def read_found(at: float, variant: Variant, names: Sequence[str], found: Mapping[str, Any]) -> Read:
+    """Pick what concerns one variant out of what a `get_many` found."""
+    return Read(
+        at, read_header(variant.key, found.get(names[0]), settings().MAX_PAYLOAD), tuple(map(found.get, names[1:]))
+    )
 
 
 def tokens_of(found: Iterable[object]) -> tuple[int, ...] | None:
@@ -163,7 +186,7 @@ def start_tokens(declaration: Declaration[..., Any], variants: Sequence[Variant]
                 discard_foreign(cache, name, there.get(name))
                 cache.add(name, randint(1, MAX_START), timeout=None)
         found = cache.get_many(names)
-        cache.delete_many([name for name in names if name not in found])  # of a foreign type, which reads as missing
+        cache.delete_many([name for name in names if name not in found])  # of a foreign type, and read as missing
         return found
 
     found: dict[str, Any] = ask(start, {})

@@ -32,12 +32,19 @@ class StatisticEntry(models.Model):
     failed_generation = models.BigIntegerField(null=True, help_text="The generation at which the last compute failed.")
 
     class Meta:
-        """The key is unique per schema; due entries are found by age, per statistic."""
+        """The key is unique per schema; due entries are found by age, per statistic, and failing ones at once."""
 
         verbose_name = "statistic entry"
         verbose_name_plural = "statistic entries"
         constraints = (models.UniqueConstraint(fields=["key", "schema"], name="statistic_entry_unique"),)
-        indexes = (models.Index(fields=["statistic", "computed_at"], name="statistic_entry_by_age"),)
+        indexes = (
+            models.Index(fields=["statistic", "computed_at"], name="statistic_entry_by_age"),
+            models.Index(fields=["statistic"], condition=Q(failures__gt=0), name="statistic_entry_failing"),
+        )
+        permissions = (
+            ("refresh_statisticentry", "Can refresh statistic entry"),
+            ("clear_statisticentry", "Can invalidate and clear statistic entry"),
+        )
 
     def __str__(self) -> str:
         """Give the readable key."""

@@ -7,7 +7,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from . import cold, hot
 from .conf import limits, limits_of
 from .declaration import Declaration, Variant
-from .entry import Entry, Found, Row
+from .entry import Copy, Entry, Found, Reason, Row, State, judge
+from .proving import Pair, prove_together
 from .reading import best, search_without_database
 
 T = TypeVar("T")
@@ -48,6 +49,44 @@ def peek_stored(declaration: Declaration[..., Any], texts: Mapping[str, str]) ->
     """Look at every variant that the table holds in the current schema and that has these parameters, in batches."""
     for variants in cold.stored_variants(declaration, texts):
         yield from zip(variants, peek_many(declaration, variants), strict=True)
+
+
+class Look(NamedTuple):
+    """How a stored variant stands, its value unread: `copy` is the best there is, without a cold one's payload.
+
+    Where no read may serve what is stored, `copy` and `state` are None.
+    """
+
+    copy: Copy | None
+    state: State | None
+    reason: Reason | None
+    read: hot.Read
+    proof: cold.Proof
+
+
+class Looks(NamedTuple):
+    """Looks at variants, in order, and when the last tick ended."""
+
+    looks: list[Look]
+    tick: int | None
+
+
+def look_together(pairs: Sequence[Pair]) -> Looks:
+    """Look at variants of several statistics: one round trip, and one statement for each database."""
+    reads, tick = hot.read_together(pairs)
+    proofs = prove_together(pairs)
+    looks = [look_at(*pair, read, proof) for pair, read, proof in zip(pairs, reads, proofs, strict=True)]
+    return Looks(looks, tick)
+
+
+def look_at(declaration: Declaration[..., Any], variant: Variant, read: hot.Read, proof: cold.Proof) -> Look:
+    """Judge what both tiers hold of one variant as a read does, save that no copy is decoded."""
+    known = [copy for copy in (read.copy, proof.copy) if copy and copy.database.epoch == proof.database.epoch]
+    if not known:
+        return Look(None, None, None, read, proof)
+    copy = max(known, key=lambda copy: (copy.database == proof.database, copy.computed_at))
+    bounds = limits_of(declaration, variant)
+    return Look(copy, *judge(copy, read.at, bounds, current=copy.database == proof.database), read, proof)
 
 
 def to_entry(declaration: Declaration[..., T], variant: Variant, found: Found[T], row: Row | None) -> Entry[T]:

@@ -196,6 +196,18 @@ def refresh_later(declaration: Declaration[..., Any], variant: Variant) -> bool:
     return queue.later(Wanted(declaration, variant, proof.database, proof.row, forced=True))
 
 
+def refresh_all_later(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> int:
+    """Queue a refresh of each variant as `refresh_later` does, and give how many: fewer once the broker is out."""
+    proofs = cold.prove(declaration, variants, payloads=False) or {}
+    queued = 0
+    for variant in variants if settings().ENABLED else ():
+        proof = proofs.get(variant.key)
+        if not proof or not queue.later(Wanted(declaration, variant, proof.database, proof.row, forced=True)):
+            break
+        queued += 1
+    return queued
+
+
 def look_for_work(declaration: Declaration[..., T], variant: Variant, forced: bool) -> Search[T]:
     """Search, and take what is due for stale; if forced, whatever there is."""
     ended = reading.search(declaration, variant)

@@ -7,9 +7,12 @@ import os
 import tempfile
 from pathlib import Path
 
+import django
+
 from project.settings import *  # noqa: F403
 from project.settings import DATABASES as PROJECT_DATABASES
 from project.settings import INSTALLED_APPS as PROJECT_APPS
+from project.settings import MIDDLEWARE as PROJECT_MIDDLEWARE
 
 SECRET_KEY = "tests"  # noqa: S105  (protects nothing)
 DEBUG = False
@@ -25,3 +28,10 @@ STATISTICS_CACHE = {"CACHE_ALIAS": "statistics", "JITTER": 0}
 CELERY_BROKER_URL = "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.01, "max_retries": 0}
 CELERY_TASK_ALWAYS_EAGER = False
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # users of tests have no secrets, and many log in
+SECURE_CSP = {"default-src": ["'self'"]}
+HAS_POLICY = django.VERSION >= (6, 0)
+MIDDLEWARE = [
+    "django.middleware.csp.ContentSecurityPolicyMiddleware" if HAS_POLICY else "tests.policy.PolicyMiddleware",
+    *PROJECT_MIDDLEWARE,
+]

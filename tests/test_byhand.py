@@ -8,7 +8,7 @@ from django.core.cache import caches
 from django.db import transaction
 from time_machine import Traveller
 
-from statistics_cache import byhand, computing, hot, tokens
+from statistics_cache import byhand, cold, computing, hot, tokens
 from statistics_cache.entry import Copy
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
 from tests.conftest import Backend
@@ -216,3 +216,51 @@ def test_what_is_stored_while_clearing_does_not_survive_it(monkeypatch: pytest.M
     stock.clear(Color.RED)
     assert stock.get(Color.RED, doubled=True, allow_stale=True) is None
     assert stock.is_fresh(Color.BLUE)
+
+
+def rows(**named: Any) -> list[int]:
+    """Give the rows of the variants of `stock` that have these parameters."""
+    texts = stock.declaration.some((), named)
+    return list(byhand.matching_rows(cold.alias_of(stock.declaration), stock.name, texts).values_list("pk", flat=True))
+
+
+def test_invalidating_chosen_rows_is_exact() -> None:
+    """The variants of these rows are computed anew; all others are proved and promoted, not computed."""
+    stock.get_many(VARIANTS)
+    byhand.invalidate_rows(stock.declaration, rows(doubled=True))
+    assert fresh() == [True, False, True, False]
+    Computed.counts.clear()
+    stock.get_many(VARIANTS)
+    assert Computed.of("stock") == 2
+
+
+def test_chosen_rows_of_very_many_take_all_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where too many others would have to follow, and inside a transaction, every variant falls."""
+    stock.get_many(VARIANTS)
+    with transaction.atomic(using=cold.alias_of(stock.declaration)):
+        byhand.invalidate_rows(stock.declaration, rows(doubled=True))
+    stock.get_many(VARIANTS)
+    monkeypatch.setattr(byhand, "MAX_OTHERS", 1)
+    byhand.invalidate_rows(stock.declaration, rows(doubled=True))
+    assert fresh() == [False] * 4
+
+
+def test_clearing_chosen_rows_is_exact_and_for_good() -> None:
+    """What is cleared does not come back, not even by who began before; the others stay as fresh as they were."""
+    stock.get_many(VARIANTS)
+    before = stock.token(Color.RED)
+    value = stock.compute(Color.RED)
+    assert byhand.clear_rows(stock.declaration, rows(color=Color.RED), "both") == 2
+    stock.set(Color.RED, result=value, token=before)
+    assert stock.get(Color.RED, allow_stale=True) is None
+    Computed.counts.clear()
+    assert fresh() == [False, False, True, True]
+    stock.get_many(VARIANTS)
+    assert Computed.of("stock") == 2
+
+
+def test_clearing_the_hot_copies_of_chosen_rows() -> None:
+    """The copies of these rows are gone from the cache, and the table answers; the others stay hot."""
+    stock.get_many(VARIANTS)
+    assert byhand.clear_rows(stock.declaration, rows(color=Color.RED), "hot") == 2
+    assert [stock.answer(**variant).tier for variant in VARIANTS] == ["cold", "cold", "hot", "hot"]

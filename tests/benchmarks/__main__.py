@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks hot|writers|tick`: one table, on servers of the benchmark's own."""
+"""`python -m tests.benchmarks admin|hot|tick|writers`: one table, on servers of the benchmark's own."""
 
 import os
 import sys
@@ -26,6 +26,27 @@ def hot() -> None:
         hot.run(server.connection_url)
 
 
+def admin() -> None:
+    """Measure pages of the admin, on a Valkey and an SQLite file, or on PostgreSQL if `ADMIN_ON=postgresql`."""
+    if os.environ.get("ADMIN_ON") == "postgresql":
+        with servers():
+            from tests.benchmarks import admin
+
+            admin.run()
+        return
+    with ValkeyServer() as server, tempfile.TemporaryDirectory() as folder:
+        os.environ |= {
+            "DJANGO_SETTINGS_MODULE": "project.settings",
+            "RUN_DIR": folder,
+            "REDIS_URL": f"{server.connection_url}/1",
+        }
+        os.environ.pop("DATABASE_URL", None)
+        django.setup()
+        from tests.benchmarks import admin
+
+        admin.run()
+
+
 def writers() -> None:
     """Measure writing, on a Valkey and PostgreSQL."""
     with servers():
@@ -42,7 +63,7 @@ def tick() -> None:
         tick.run()
 
 
-BENCHMARKS: dict[str, Callable[[], None]] = {"hot": hot, "writers": writers, "tick": tick}
+BENCHMARKS: dict[str, Callable[[], None]] = {"admin": admin, "hot": hot, "tick": tick, "writers": writers}
 
 
 def main() -> int:

@@ -1,0 +1,5 @@
+"""The admin of what is stored: nothing is added or edited there; it is looked at, refreshed and cleared."""
+
+from .entries import EntryAdmin
+
+__all__ = ["EntryAdmin"]

@@ -1,0 +1,267 @@
+"""What the list's actions do: in batches, each entry noted in the admin's log, what was left out said."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Count, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from statistics_cache import byhand, computing, upkeep
+from statistics_cache.conf import settings
+from statistics_cache.declaration import Declaration, Variant
+from statistics_cache.models import StatisticEntry
+
+from .showing import pair_of
+from .visibility import home, visible_declarations
+from .words import duration
+
+AT_ONCE = 500  # rows in one batch
+MAX_NOW = 20  # computes that one request waits for
+MAX_LOGGED = 1_000  # entries noted one by one in the admin's log; of more, their number
+MAX_SINGLE = 20  # variants of a statistic that are invalidated scope by scope; of more, all at once
+
+Rows = QuerySet[StatisticEntry]
+Admin = Any  # a ModelAdmin, which is no generic at run time
+Groups = dict[Declaration[..., Any], dict[int, Variant]]
+
+
+class Batch(NamedTuple):
+    """Rows of a batch, the variants among them by statistic, and the number of orphans."""
+
+    rows: list[StatisticEntry]
+    groups: Groups
+    orphans: int
+
+
+def batches(request: HttpRequest, rows: Rows) -> Iterator[Batch]:
+    """Give rows in batches, by primary key: what a batch does to its rows moves no other out of the next."""
+    declarations = visible_declarations(request)
+    ordered = rows.order_by("pk").only("pk", "key", "schema", "statistic", "params", "scopes")
+    last = 0
+    while found := list(ordered.filter(pk__gt=last)[:AT_ONCE]):
+        last = found[-1].pk
+        groups: Groups = defaultdict(dict)
+        for row in found:
+            if pair := pair_of(row, declarations):
+                groups[pair[0]][row.pk] = pair[1]
+        yield Batch(found, groups, len(found) - sum(map(len, groups.values())))
+
+
+def note(request: HttpRequest, rows: Sequence[StatisticEntry], flag: int, text: str) -> None:
+    """Note an action in the admin's log: once for each row, or once for very many."""
+    if len(rows) <= MAX_LOGGED:
+        user: Any = request.user.pk
+        LogEntry.objects.log_actions(user, rows, flag, text)
+    else:
+        note_together(request, f"{len(rows):,} statistic entries", flag, text)
+
+
+def note_together(request: HttpRequest, name: str, flag: int, text: str) -> None:
+    """Note an action on many entries once, under a name for them all."""
+    user: Any = request.user.pk
+    kind = ContentType.objects.get_for_model(StatisticEntry)
+    LogEntry.objects.create(user_id=user, content_type=kind, object_repr=name, action_flag=flag, change_message=text)
+
+
+def cause(request: HttpRequest) -> str:
+    """Say who did it, where the log of invalidations asks for a cause."""
+    return f"in the admin, by {request.user}"
+
+
+def tell_of_orphans(model_admin: Admin, request: HttpRequest, number: int) -> None:
+    """Say what was left out."""
+    if number:
+        text = f"{entries(number)} left out: no call reads orphaned entries any more, so there is nothing to compute."
+        model_admin.message_user(request, text, messages.WARNING)
+
+
+def entries(number: int) -> str:
+    """Write a number of entries."""
+    return f"{number:,} {'entry' if number == 1 else 'entries'}"
+
+
+def back(request: HttpRequest) -> HttpResponse | None:
+    """Go back to the page of the entry that the action came from; None leads to the list."""
+    pk = request.POST.get("detail", "")
+    if not pk.isdigit() or not StatisticEntry.objects.using(home()).filter(pk=pk).exists():
+        return None
+    return HttpResponseRedirect(reverse("admin:statistics_cache_statisticentry_change", args=[pk]))
+
+
+def is_disabled(model_admin: Admin, request: HttpRequest) -> bool:
+    """Tell whether the app is switched off, and say so."""
+    if settings().ENABLED:
+        return False
+    text = "STATISTICS_CACHE['ENABLED'] is False: every call computes live, and nothing is stored."
+    model_admin.message_user(request, text, messages.ERROR)
+    return True
+
+
+@admin.action(permissions=["refresh"], description="Refresh in the background")
+def refresh_later(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
+    """Queue a refresh of each entry; stops where the broker is out."""
+    if is_disabled(model_admin, request):
+        return back(request)
+    queued: list[StatisticEntry] = []
+    orphans = 0
+    is_out = False
+    for batch in batches(request, rows):
+        orphans += batch.orphans
+        named = {row.pk: row for row in batch.rows}
+        for declaration, variants in batch.groups.items():
+            done = upkeep.refresh_all_later(declaration, list(variants.values()))
+            queued += [named[pk] for pk in list(variants)[:done]]
+            is_out = is_out or done < len(variants)
+        if is_out:
+            break
+    tell_of_orphans(model_admin, request, orphans)
+    if is_out:
+        model_admin.message_user(request, f"The broker is out: {entries(len(queued))} queued, no more.", messages.ERROR)
+    elif queued:
+        model_admin.message_user(request, f"{entries(len(queued))} queued for a worker.", messages.SUCCESS)
+    if queued:
+        note(request, queued, CHANGE, "Queued a refresh.")
+    return back(request)
+
+
+@admin.action(permissions=["refresh"], description=f"Refresh now (at most {MAX_NOW})")
+def refresh_now(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
+    """Compute and store each entry in this request; what fails is said and keeps no other from its own."""
+    if is_disabled(model_admin, request):
+        return back(request)
+    if (number := rows.count()) > MAX_NOW:
+        text = f"{entries(number)} are too many to wait for: choose at most {MAX_NOW}, or refresh in the background."
+        model_admin.message_user(request, text, messages.ERROR)
+        return back(request)
+    computed: list[StatisticEntry] = []
+    orphans = 0
+    for batch in batches(request, rows):
+        orphans += batch.orphans
+        computed += [
+            row
+            for row in batch.rows
+            for declaration, variants in batch.groups.items()
+            if row.pk in variants and compute(model_admin, request, declaration, variants[row.pk])
+        ]
+    tell_of_orphans(model_admin, request, orphans)
+    if computed:
+        model_admin.message_user(request, f"{entries(len(computed))} computed.", messages.SUCCESS)
+        note(request, computed, CHANGE, "Refreshed.")
+    return back(request)
+
+
+def compute(model_admin: Admin, request: HttpRequest, declaration: Declaration[..., Any], variant: Variant) -> bool:
+    """Compute and store one variant, and tell whether that went well."""
+    try:
+        computing.refresh(declaration, variant)
+    except Exception as error:  # noqa: BLE001  (a function of the user's; said, and recorded on the entry)
+        text = f"Failed: {variant.key}: {type(error).__name__}: {error}"
+        model_admin.message_user(request, text, messages.ERROR)
+        return False
+    return True
+
+
+@admin.action(permissions=["clear"], description="Invalidate")
+def invalidate(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
+    """Make entries be computed anew, as a change of their source does."""
+    chosen: Groups = defaultdict(dict)
+    named: list[StatisticEntry] = []
+    orphans = 0
+    for batch in batches(request, rows):
+        orphans += batch.orphans
+        for declaration, variants in batch.groups.items():
+            chosen[declaration].update(variants)
+        named += [row for row in batch.rows if any(row.pk in variants for variants in batch.groups.values())]
+    for declaration, variants in chosen.items():
+        invalidate_some(declaration, variants, cause(request))
+    tell_of_orphans(model_admin, request, orphans)
+    if named:
+        note(request, named, CHANGE, "Invalidated.")
+        model_admin.message_user(request, f"{entries(len(named))} invalidated.", messages.SUCCESS)
+    return back(request)
+
+
+def invalidate_some(declaration: Declaration[..., Any], variants: dict[int, Variant], why: str) -> None:
+    """Invalidate variants of one statistic, and no others."""
+    if len(variants) > MAX_SINGLE:
+        byhand.invalidate_rows(declaration, list(variants), why)
+        return
+    for variant in variants.values():
+        byhand.invalidate(declaration, variant.texts, why)
+
+
+@admin.action(permissions=["clear"], description="Clear the hot copy")
+def clear_hot(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
+    """Delete what is in the cache; what the database proves is promoted again."""
+    number = 0
+    orphans = 0
+    for batch in batches(request, rows):
+        orphans += batch.orphans
+        for declaration, variants in batch.groups.items():
+            number += byhand.clear_rows(declaration, list(variants), "hot")
+        cleared = [row for row in batch.rows if any(row.pk in variants for variants in batch.groups.values())]
+        if cleared:
+            note(request, cleared, CHANGE, "Cleared the hot copy.")
+    tell_of_orphans(model_admin, request, orphans)
+    if number:
+        model_admin.message_user(request, f"The hot copies of {entries(number)} cleared.", messages.SUCCESS)
+    return back(request)
+
+
+@admin.action(permissions=["clear"], description="Clear both tiers…")
+def clear_both(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
+    """Delete entries for good, once that is confirmed."""
+    if request.POST.get("confirmed") != "yes":
+        return confirm(model_admin, request, rows)
+    doomed = list(rows.order_by("pk").only("pk", "key", "statistic"))
+    by_statistic: dict[str, list[int]] = defaultdict(list)
+    for row in doomed:
+        by_statistic[row.statistic].append(row.pk)
+    note(request, doomed, DELETION, "Cleared both tiers.")
+    number = sum(clear_statistic(request, *group) for group in by_statistic.items())
+    model_admin.message_user(request, f"{entries(number)} cleared in both tiers.", messages.SUCCESS)
+    return HttpResponseRedirect(request.get_full_path())
+
+
+def clear_statistic(request: HttpRequest, name: str, rows: Sequence[int]) -> int:
+    """Clear rows of one statistic, also of one that nobody declares any more, and count them."""
+    if (declaration := visible_declarations(request).get(name)) is not None:
+        return byhand.clear_rows(declaration, rows, "both", cause(request))
+    return sum(byhand.clear_orphans(byhand.Orphans(home(), name, some)) for some in orphaned_rows(rows))
+
+
+def orphaned_rows(rows: Sequence[int]) -> Iterable[Rows]:
+    """Give rows in batches that one statement takes."""
+    for start in range(0, len(rows), AT_ONCE):
+        yield StatisticEntry.objects.using(home()).filter(pk__in=rows[start : start + AT_ONCE])
+
+
+def confirm(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse:
+    """Ask, with the number of entries and what computing them again would take."""
+    found = rows.aggregate(number=Count("pk"), seconds=Sum("cost"))
+    per_statistic = rows.order_by("statistic").values("statistic").annotate(number=Count("pk"), seconds=Sum("cost"))
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": "Clear both tiers",
+        "opts": model_admin.opts,
+        "media": model_admin.media,
+        "number": found["number"],
+        "entries": entries(found["number"]),
+        "recomputation": duration(found["seconds"] or 0.0),
+        "groups": [each | {"recomputation": duration(each["seconds"])} for each in per_statistic],
+        "chosen": request.POST.getlist(ACTION_CHECKBOX_NAME),
+        "checkbox": ACTION_CHECKBOX_NAME,
+        "select_across": request.POST.get("select_across", "0"),
+        "here": request.get_full_path(),
+    }
+    return TemplateResponse(request, "admin/statistics_cache/statisticentry/confirm.html", context)
+
+
+ACTIONS = (refresh_later, refresh_now, invalidate, clear_hot, clear_both)

@@ -1,0 +1,110 @@
+"""The cards above the list, and the banner over them when the tick is late."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import time
+
+from django.http import HttpRequest
+
+from statistics_cache import hot, queue
+from statistics_cache.breaker import Breaker
+from statistics_cache.conf import settings
+
+from .changelist import EntryList
+from .overview import Overview, overview_of
+from .visibility import Declarations, visible_declarations
+from .words import MEANINGS, STATES, duration, size
+
+LATE = 3  # ticks: one may be missed while a worker is restarted
+
+
+@dataclass(frozen=True)
+class Card:
+    """One number with its name: `tone` is how good it is, `url` what lists the rows it counts."""
+
+    label: str
+    value: str
+    note: str = ""
+    tone: str = "plain"
+    url: str = ""
+
+
+def cards(request: HttpRequest, entries: EntryList) -> list[Card]:
+    """Give every card."""
+    return [
+        *state_cards(overview_of(request), entries),
+        *size_cards(overview_of(request), entries),
+        *machine_cards(entries),
+    ]
+
+
+def state_cards(overview: Overview, entries: EntryList) -> Iterator[Card]:
+    """Count the states; above 50,000 rows by age, up to 50,000 of each unless the full counts were asked for."""
+    suffix = "" if overview.judged is not None else "by age"
+    for state in ("fresh", "stale", "expired"):
+        yield Card(
+            STATES[state], counted(overview, state, entries), suffix or MEANINGS[state], state, f"?state={state}"
+        )
+    number = counted(overview, "failing", entries)
+    note = "The last compute raised an error"
+    yield Card("Failing", number, note, "plain" if number == "0" else "failing", "?error=yes")
+
+
+def counted(overview: Overview, state: str, entries: EntryList) -> str:
+    """Write a count; one that is not full is marked."""
+    number, is_more = overview.count(state, full=entries.is_counted)
+    about = "" if overview.judged is not None else "about "
+    return f"over {number:,}" if is_more else f"{about}{number:,}"
+
+
+def size_cards(overview: Overview, entries: EntryList) -> Iterator[Card]:
+    """Tell how many bytes are stored; reading every row waits until it is asked for."""
+    if entries.is_counted:
+        yield Card("Stored", size(overview.octets()), "All values, as JSON in the table")
+    else:
+        yield Card("Stored", "not counted", "Count everything", url=entries.add_facet_link)
+
+
+def machine_cards(entries: EntryList) -> Iterator[Card]:
+    """Tell of the tick and of this process's breakers."""
+    tick = entries.tick
+    if tick is None:
+        yield Card("Last tick", "never seen", "Beat sends it, a worker does it", "plain")
+    else:
+        ago = max(0.0, time() - tick)
+        yield Card("Last tick", f"{duration(ago)} ago", f"Due every {duration(settings().TICK)}", tick_tone(ago))
+    yield breaker_card("Cache", hot.breaker)
+    yield breaker_card("Broker", queue.breaker)
+
+
+def tick_tone(ago: float) -> str:
+    """Tell whether a tick is late."""
+    return "stale" if ago > LATE * settings().TICK else "fresh"
+
+
+def breaker_card(label: str, breaker: Breaker) -> Card:
+    """Tell whether this process leaves a server alone."""
+    if breaker.is_open:
+        return Card(label, "out", "Left alone by this process for now", "failing")
+    return Card(label, "in use", "The breaker of this process is closed", "fresh")
+
+
+def banner(request: HttpRequest, entries: EntryList) -> str:
+    """Say what is wrong with the tick, if something is."""
+    if hot.breaker.is_open:
+        return "The cache is out, so nobody can tell when the last tick was. Readers are answered by the table."
+    tick, period = entries.tick, settings().TICK
+    if tick is None:
+        if not hydrates(visible_declarations(request)):
+            return ""
+        return "No tick was ever seen, and statistics are to be hydrated. Start Celery beat and a worker."
+    if (ago := time() - tick) <= LATE * period:
+        return ""
+    return (
+        f"The last tick was {duration(ago)} ago; it is due every {duration(period)}. See whether beat and a worker run."
+    )
+
+
+def hydrates(declarations: Declarations) -> bool:
+    """Tell whether anything is to be hydrated."""
+    return settings().HYDRATION_ENABLED and any(each.hydrate is not False for each in declarations.values())

@@ -1,0 +1,76 @@
+"""The list of entries: each page judged as a whole, and pages that open at once however many rows there are."""
+
+from functools import cached_property
+from typing import Any
+
+from django.contrib.admin.options import IS_FACETS_VAR
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.db import connections
+from django.db.models import QuerySet
+from django.db.models.functions import Left
+from django.http import HttpRequest
+
+from statistics_cache.models import StatisticEntry
+
+from .overview import LIMIT, Octets, overview_of
+from .showing import judge_page
+
+PREVIEW = 90  # characters of a value
+
+
+class EntryPaginator(Paginator):  # type: ignore[type-arg]  # at run time it takes none
+    """Pages over any number of rows: a count stops at 50,000; that of the whole table is then an estimate."""
+
+    is_large = False  # whether the whole table is known to hold more
+
+    @cached_property
+    def count(self) -> int:
+        """Give the number of rows, exact up to 50,000."""
+        rows: QuerySet[StatisticEntry] = self.object_list  # type: ignore[assignment]
+        if self.is_large and not rows.query.where:
+            return max(LIMIT, table_size(rows))
+        found = rows.order_by().values("pk")[: LIMIT + 1].count()
+        return min(found, LIMIT)
+
+    @property
+    def is_estimate(self) -> bool:
+        """Tell whether there are more rows than were counted."""
+        return self.count >= LIMIT
+
+
+def table_size(rows: QuerySet[StatisticEntry]) -> int:
+    """Estimate the rows of the table: what the database's statistics say, else the range of primary keys."""
+    connection = connections[rows.db]
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [rows.model._meta.db_table]
+            )
+            found = cursor.fetchone()
+        if found and found[0] > 0:
+            return int(found[0])
+    keys = rows.model._default_manager.using(rows.db).values_list("pk", flat=True)
+    first, last = keys.order_by("pk").first(), keys.order_by("-pk").first()  # one aggregate of both reads every row
+    return last - first + 1 if first and last else 0
+
+
+class EntryList(ChangeList):
+    """A page of entries with how each stands."""
+
+    def __init__(self, request: HttpRequest, *arguments: Any) -> None:
+        """Show counts beside filters: always up to 50,000 rows, above that when asked."""
+        super().__init__(request, *arguments)
+        is_small = overview_of(request).is_small
+        self.is_counted = is_small or IS_FACETS_VAR in request.GET
+        self.add_facets = self.is_counted
+        self.is_facets_optional = not is_small
+        self.title = "Statistics"
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read a page, without the values but for their beginnings, and judge its rows."""
+        self.queryset = self.queryset.defer("payload").annotate(
+            preview=Left("payload", PREVIEW), octets=Octets("payload")
+        )
+        super().get_results(request)
+        self.result_list, self.tick = judge_page(list(self.result_list), request)

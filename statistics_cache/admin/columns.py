@@ -1,0 +1,101 @@
+"""The columns of the list."""
+
+from time import time
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from statistics_cache.cold import seconds_of
+from statistics_cache.models import StatisticEntry
+
+from . import pictures
+from .changelist import PREVIEW
+from .showing import shown
+from .words import MEANINGS, STATES, duration, is_number, size, spell_parameters
+
+NOTHING = SafeString('<span class="sc-quiet">—</span>')
+
+
+@admin.display(description="statistic", ordering="key")
+def variant(entry: StatisticEntry) -> SafeString:
+    """Name the statistic and, below it, the parameters."""
+    return format_html(
+        '<span class="sc-name">{}</span> <span class="sc-params">{}</span>',
+        entry.statistic,
+        spell_parameters(entry.params) or "no parameters",
+    )
+
+
+def badge(state: str) -> SafeString:
+    """Give a state in its colour, with its name and what it means."""
+    return format_html('<span class="sc-badge sc-{}" title="{}">{}</span>', state, MEANINGS[state], STATES[state])
+
+
+@admin.display(description="state, and why")
+def state(entry: StatisticEntry) -> SafeString:
+    """Show the state, that computes fail, and why it is not fresh."""
+    failing = ""
+    if entry.failures:
+        failing = format_html(' <span class="sc-badge sc-failing" title="{}">Failing</span>', entry.last_error)
+    how = shown(entry)
+    said = format_html('<span class="sc-why">{}</span>', how.why) if how.why else ""
+    return format_html('<span class="sc-badges">{}{}</span>{}', badge(how.state), failing, said)
+
+
+@admin.display(description="value")
+def value(entry: StatisticEntry) -> SafeString:
+    """Show the beginning of the value; of a statistic that nobody declares, nobody says who may see it."""
+    beginning: str | None = getattr(entry, "preview", None)
+    if beginning is None or shown(entry).current is None:
+        return NOTHING
+    more = "…" if len(beginning) == PREVIEW else ""
+    return format_html('<code class="sc-value">{}{}</code>', beginning, more)
+
+
+@admin.display(description="computed", ordering="computed_at")
+def age(entry: StatisticEntry) -> SafeString:
+    """Show the age between computed and expired, and when that was in words."""
+    current, at = shown(entry).current, entry.computed_at
+    if at is None:
+        return SafeString('<span class="sc-quiet">never</span>')
+    drawn = meter(max(0.0, time() - seconds_of(at)), current.bounds) if current else ""
+    said = format_html(
+        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S %Z}", naturaltime(at)
+    )
+    return format_html('<span class="sc-age">{}{}</span>', drawn, said)
+
+
+def meter(seconds: float, bounds: Any) -> SafeString:
+    """Draw an age as a meter, in the colour of the state that it alone gives."""
+    text = f"{duration(seconds)} of {duration(bounds.ttl)} ttl, {duration(bounds.stale_ttl)} stale_ttl"
+    return format_html(
+        '<meter min="0" max="{}" low="{}" high="{}" optimum="0" value="{}" aria-label="Age: {}" title="{}"></meter>',
+        f"{bounds.stale_ttl * 1.05:.3f}",
+        f"{bounds.ttl:.3f}",
+        f"{bounds.stale_ttl:.3f}",
+        f"{seconds:.3f}",
+        text,
+        text,
+    )
+
+
+@admin.display(description="cost", ordering="cost")
+def cost(entry: StatisticEntry) -> SafeString:
+    """Show what the last compute cost, and the last ones as a line."""
+    if entry.computed_at is None:
+        return NOTHING
+    drawn = pictures.sparkline([each for each in entry.costs if is_number(each)])
+    return format_html('<span class="sc-cost"><span>{}</span>{}</span>', duration(entry.cost), drawn)
+
+
+@admin.display(description="size")
+def octets(entry: StatisticEntry) -> SafeString:
+    """Show how large the value is as JSON."""
+    number: int | None = getattr(entry, "octets", None)
+    return NOTHING if number is None else format_html('<span class="sc-number">{}</span>', size(number))
+
+
+COLUMNS = (variant, state, value, age, cost, octets)

@@ -1,0 +1,202 @@
+"""Everything that is known of one entry; nothing of it can be edited."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from time import time
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest
+
+from statistics_cache.changelog import all_scopes
+from statistics_cache.cold import seconds_of
+from statistics_cache.conf import settings
+from statistics_cache.declaration import Declaration
+from statistics_cache.entry import Copy, moment
+from statistics_cache.hot import hot_keys
+from statistics_cache.keys import EPOCH_SCOPE, EVERY_SCOPE
+from statistics_cache.models import StatisticEntry
+from statistics_cache.sources import Source
+
+from . import pictures
+from .causes import Causes, find_causes
+from .columns import badge
+from .showing import Current, judge_page, shown
+from .visibility import home, visible_declarations
+from .words import MEANINGS, duration, is_number, pretty, size, snippet, spell_parameters
+
+MAX_SHOWN = 50_000  # characters of a value; the rest is for a program to read
+SCOPE_NAMES = {EVERY_SCOPE: "every variant", EPOCH_SCOPE: "the epoch, which clearing moves"}
+
+
+@dataclass(frozen=True)
+class Token:
+    """A generation of the hot tier: what the copy holds, what stands there now, and whether they are equal.
+
+    Without a copy `is_equal` is None: there is nothing to compare.
+    """
+
+    scope: str
+    held: str
+    now: str
+    is_equal: bool | None
+
+
+class Fact(NamedTuple):
+    """A name and what is known under it; `is_good` is None where nothing can be wrong."""
+
+    name: str
+    text: str
+    is_good: bool | None = None
+
+
+@dataclass(frozen=True)
+class Tier:
+    """One tier's copy of an entry."""
+
+    name: str
+    place: str
+    is_there: bool
+    facts: list[Fact]
+    tokens: list[Token]
+
+
+class Moved(NamedTuple):
+    """A scope of an entry, and what last changed it."""
+
+    name: str
+    cause: str
+    at: datetime | None
+
+
+def describe(entry: StatisticEntry, request: HttpRequest) -> dict[str, Any]:
+    """Give the context of the page of one entry."""
+    judge_page([entry], request)
+    how = shown(entry)
+    context: dict[str, Any] = {
+        "entry": entry,
+        "parameters": spell_parameters(entry.params),
+        "state": how.state,
+        "badge": badge(how.state),
+        "meaning": MEANINGS[how.state],
+        "why": how.why,
+        "bars": pictures.bars(costs := [each for each in entry.costs if is_number(each)]),
+        "costs": [duration(each) for each in costs],
+        "cost": duration(entry.cost),
+        "is_declared": entry.statistic in visible_declarations(request),
+    }
+    return context | (describe_current(entry, how.current) if how.current else {})
+
+
+def describe_current(entry: StatisticEntry, current: Current) -> dict[str, Any]:
+    """Give what is known of an entry that calls can mean."""
+    declaration, look = current.declaration, current.look
+    copy = look.copy or look.proof.copy
+    payload = copy.payload if copy and copy.tier == "hot" else entry.payload
+    scopes = all_scopes(current.variant.scopes)
+    causes = find_causes(home(), {declaration.name}, set(scopes))
+    age = copy.age(time()) if copy else None
+    return {
+        "current": current,
+        "documentation": (declaration.function.__doc__ or "").strip(),
+        "value": shorten(payload),
+        "size": size(len(payload.encode())) if payload else "",
+        "timeline": pictures.timeline(pictures.Life(age, *current.bounds[:2])) if age is not None else "",
+        "ttl": duration(current.bounds.ttl),
+        "stale_ttl": duration(current.bounds.stale_ttl),
+        "tiers": [hot_tier(current), cold_tier(entry, current)],
+        "sources": [describe_source(source) for source in declaration.sources],
+        "scopes": [moved(declaration, scope, causes) for scope in scopes],
+        "snippet": snippet(declaration, entry.params),
+        "is_blocked": bool(entry.retry_at and seconds_of(entry.retry_at) > time()),
+    }
+
+
+def shorten(payload: str | None) -> str:
+    """Give a stored value as a person reads it; of a very long one, its beginning."""
+    if payload is None:
+        return ""
+    text = pretty(payload)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}\n… {len(text) - MAX_SHOWN:,} characters more"
+
+
+def moved(declaration: Declaration[..., Any], scope: str, causes: Causes) -> Moved:
+    """Say what last changed a scope."""
+    known = causes.get((declaration.name, scope))
+    return Moved(SCOPE_NAMES.get(scope, scope), known.text if known else "", known.at if known else None)
+
+
+def describe_source(source: Source) -> Fact:
+    """Say which model is a source, and which variants a change of a row concerns."""
+    if callable(source.scope):
+        return Fact(source.label, "a function decides which variants a row concerns")
+    if not source.paths:
+        return Fact(source.label, "any row concerns every variant")
+    said = ", ".join(f"{path} is the parameter {name}" for name, path in source.paths.items())
+    return Fact(source.label, f"{said}" + (f"; only {', '.join(source.fields)}" if source.fields else ""))
+
+
+def hot_tier(current: Current) -> Tier:
+    """Say what the cache holds."""
+    read, database = current.look.read, current.look.proof.database
+    names = hot_keys(current.declaration, current.variant, settings().KEY_PREFIX)
+    copy = read.copy
+    scopes = (EVERY_SCOPE, *current.variant.scopes)
+    held: tuple[object, ...] = (copy.hot or ()) if copy else ()
+    tokens = [
+        Token(
+            SCOPE_NAMES.get(scope, scope),
+            spell(held, at),
+            spell(read.found, at),
+            same(held, read.found, at) if copy else None,
+        )
+        for at, scope in enumerate(scopes)
+    ]
+    facts = facts_of(copy, database) if copy else []
+    if copy:
+        proved = max(0.0, time() - copy.proved_at)
+        facts.append(
+            Fact(
+                "Proved current",
+                f"{duration(proved)} ago; believed for {duration(current.bounds.proof)}",
+                proved < current.bounds.proof,
+            )
+        )
+    return Tier("Hot tier", names[0], copy is not None, facts, tokens)
+
+
+def cold_tier(entry: StatisticEntry, current: Current) -> Tier:
+    """Say what the table holds."""
+    proof = current.look.proof
+    copy = proof.row.copy if proof.row else None
+    return Tier(
+        "Cold tier",
+        f"{StatisticEntry._meta.db_table} {entry.pk}, schema {entry.schema}",
+        copy is not None,
+        facts_of(copy, proof.database) if copy else [],
+        [],
+    )
+
+
+def facts_of(copy: Copy, database: Any) -> list[Fact]:
+    """Say what a copy's tokens say, beside what the database says now."""
+    held = copy.database
+    return [
+        Fact("Computed", f"{moment(copy.computed_at):%Y-%m-%d %H:%M:%S} UTC, {duration(copy.age(time()))} ago"),
+        Fact("Generation", compared(held.generation, database.generation), held.generation == database.generation),
+        Fact("Epoch", compared(held.epoch, database.epoch), held.epoch == database.epoch),
+    ]
+
+
+def compared(held: int, now: int) -> str:
+    """Write a number beside what it is now."""
+    return f"{held}, as in the database" if held == now else f"{held}; the database says {now}"
+
+
+def spell(tokens: tuple[object, ...], at: int) -> str:
+    """Write one of some generations."""
+    return "missing" if at >= len(tokens) or tokens[at] is None else str(tokens[at])
+
+
+def same(held: tuple[object, ...], now: tuple[object, ...], at: int) -> bool:
+    """Tell whether a generation is the one that stands there; missing equals nothing."""
+    return at < len(held) and at < len(now) and held[at] is not None and held[at] == now[at]

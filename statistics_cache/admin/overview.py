@@ -1,0 +1,162 @@
+"""How many entries are in which state: exact up to 50,000 rows, above that by their indexed age."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
+from time import time
+from typing import Any
+
+from django.db import connections
+from django.db.models import Func, IntegerField, Q, Sum
+from django.db.models.expressions import RawSQL
+from django.http import HttpRequest
+
+from statistics_cache.changelog import add_up
+from statistics_cache.cold import SCOPE_SEPARATOR, seconds_of, time_for
+from statistics_cache.conf import limits, limits_of_key, settings
+from statistics_cache.declaration import Declaration
+from statistics_cache.entry import CLOCK_TOLERANCE, Generations, State
+from statistics_cache.proving import Totals, all_totals, totals_of
+
+from .visibility import Declarations, home, visible_declarations, visible_entries
+
+LIMIT = 50_000  # rows that are judged one by one, which takes about half a second
+STOP = 10_000  # where the count of one state stops when there are more: a few milliseconds each
+MAX_SCOPES = 200_000  # sums read for that
+MEMO = "_statistics_overview"
+COLUMNS = ("pk", "statistic", "schema", "key", "scopes", "generation", "epoch", "computed_at", "failures")
+LISTS = {  # a list of keys as one argument: a statement takes fewer arguments than there are rows
+    "sqlite": "SELECT value FROM json_each(%s)",
+    "postgresql": "SELECT jsonb_array_elements_text(%s::jsonb)::bigint",
+}
+JUDGED = ("fresh", "stale", "expired", "empty", "orphaned")
+
+
+class Octets(Func):
+    """The size of a text in bytes."""
+
+    function = "OCTET_LENGTH"
+    output_field = IntegerField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Count bytes where the database has no function of that name."""
+        return self.as_sql(compiler, connection, template="LENGTH(CAST(%(expressions)s AS BLOB))", **context)
+
+
+class Overview:
+    """The states of all entries that a user may see, as they were when the request came."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        """Count up to the limit."""
+        self.entries = visible_entries(request)
+        self.declarations = visible_declarations(request)
+        self.now = time()
+        self.number = self.entries.values("pk")[: LIMIT + 1].count()
+
+    @property
+    def is_small(self) -> bool:
+        """Tell whether there are few enough rows to look at each."""
+        return self.number <= LIMIT
+
+    @cached_property
+    def judged(self) -> dict[str, list[int]] | None:
+        """Give the rows in each state, and those that fail; None where there are too many to look at each."""
+        if not self.is_small:
+            return None
+        totals = all_totals(home(), list(self.declarations), MAX_SCOPES)
+        if totals is None:
+            return None
+        found: dict[str, list[int]] = {state: [] for state in (*JUDGED, "failing")}
+        for pk, state, is_failing in judge_rows(
+            self.entries.values_list(*COLUMNS), self.declarations, totals, self.now
+        ):
+            found[state].append(pk)
+            if is_failing:
+                found["failing"].append(pk)
+        return found
+
+    def condition(self, state: str) -> Q:
+        """Give the rows in a state: exactly, or by age."""
+        if self.judged is not None:
+            return Q(pk__in=listed(self.judged[state]))
+        return by_age(self.declarations, self.now)[state]
+
+    def count(self, state: str, *, full: bool = False) -> tuple[int, bool]:
+        """Give a number of rows, and whether there are more: a count that is not full stops early."""
+        if self.judged is not None:
+            return len(self.judged[state]), False
+        rows = self.entries.filter(self.condition(state)).values("pk")
+        if full:
+            return rows.count(), False
+        found = rows[: STOP + 1].count()
+        return min(found, STOP), found > STOP
+
+    def octets(self) -> int:
+        """Give the bytes of all values, which reads every row."""
+        return self.entries.aggregate(total=Sum(Octets("payload")))["total"] or 0
+
+
+def overview_of(request: HttpRequest) -> Overview:
+    """Give the overview of a request, made once."""
+    memo = vars(request)
+    if MEMO not in memo:
+        memo[MEMO] = Overview(request)
+    found: Overview = memo[MEMO]
+    return found
+
+
+def judge_rows(
+    rows: Iterable[Any], declarations: Declarations, totals: Totals, now: float
+) -> Iterator[tuple[int, str, bool]]:
+    """Give each row's state, as the database proves it, and whether its last compute failed."""
+    sums: dict[tuple[str, str], Generations] = {}
+    for pk, statistic, schema, key, scopes, generation, epoch, computed_at, failures in rows:
+        declaration = declarations.get(statistic)
+        if declaration is None or declaration.fingerprint != schema:
+            yield pk, "orphaned", failures > 0
+            continue
+        if (current := sums.get((statistic, scopes))) is None:
+            own = [scope for scope in scopes.split(SCOPE_SEPARATOR) if scope]
+            current = sums[statistic, scopes] = add_up(totals_of(totals, statistic, ("*", "", *own)), own)
+        if computed_at is None or epoch != current.epoch:
+            yield pk, "empty", failures > 0
+            continue
+        state = state_of(declaration, key, now - seconds_of(computed_at), is_current=generation == current.generation)
+        yield pk, state, failures > 0
+
+
+def state_of(declaration: Declaration[..., Any], key: str, age: float, *, is_current: bool) -> State:
+    """Give what `judge` gives of a row, at a third of the price: jitter is looked at only where it decides."""
+    ttl, stale_ttl, _ = limits(declaration)
+    if age >= stale_ttl:
+        return "expired"
+    if age < -CLOCK_TOLERANCE or not is_current or age >= ttl:
+        return "stale"
+    is_young = age < ttl * (1.0 - settings().JITTER) or age < limits_of_key(declaration, key).ttl
+    return "fresh" if is_young else "stale"
+
+
+def by_age(declarations: Declarations, now: float) -> dict[str, Q]:
+    """Give a condition for each state that an index answers: age alone, without jitter, sources and clearing."""
+    alike: dict[tuple[float, float], list[str]] = defaultdict(list)
+    for declaration in declarations.values():
+        bounds = limits(declaration)
+        alike[bounds.ttl, bounds.stale_ttl].append(declaration.name)
+    found = {state: Q(pk__in=[]) for state in JUDGED}
+    for (ttl, stale_ttl), names in alike.items():
+        young, servable = time_for(now - ttl), time_for(now - stale_ttl)
+        found["fresh"] |= Q(statistic__in=names, computed_at__gt=young)
+        found["stale"] |= Q(statistic__in=names, computed_at__lte=young, computed_at__gt=servable)
+        found["expired"] |= Q(statistic__in=names, computed_at__lte=servable)
+    found["empty"] = Q(statistic__in=list(declarations), computed_at=None)
+    found["orphaned"] = ~Q(statistic__in=list(declarations))
+    for declaration in declarations.values():
+        found["orphaned"] |= Q(statistic=declaration.name) & ~Q(schema=declaration.fingerprint)
+    return found | {"failing": Q(failures__gt=0)}
+
+
+def listed(keys: Collection[int]) -> Any:
+    """Give primary keys as the right side of `pk__in`."""
+    sql = LISTS.get(connections[home()].vendor)
+    return RawSQL(sql, [json.dumps(list(keys))]) if sql else list(keys)  # noqa: S611  (constant text; keys are bound)

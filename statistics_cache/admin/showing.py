@@ -1,0 +1,91 @@
+"""What the admin shows of rows: each judged as a read would, all of a page together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest
+
+from statistics_cache.changelog import all_scopes
+from statistics_cache.cold import read_variant
+from statistics_cache.conf import limits_of
+from statistics_cache.declaration import Declaration, Variant
+from statistics_cache.entry import Limits
+from statistics_cache.models import StatisticEntry
+from statistics_cache.peeking import Look, look_together
+
+from .causes import find_causes, newest_cause
+from .visibility import Declarations, home, visible_declarations
+from .words import orphaned_because, why
+
+ATTRIBUTE = "_statistics_shown"
+
+
+@dataclass(frozen=True)
+class Current:
+    """A row that calls can mean: its declaration and variant, how it stands, and its limits."""
+
+    declaration: Declaration[..., Any]
+    variant: Variant
+    look: Look
+    bounds: Limits
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How one row stands: a state, why it is not fresh, and the rest for a row that calls can mean."""
+
+    state: str
+    why: str
+    current: Current | None
+
+
+class Page(NamedTuple):
+    """Rows with how they stand, and when the last tick ended (None: unknown)."""
+
+    rows: list[StatisticEntry]
+    tick: int | None
+
+
+def judge_page(rows: Sequence[StatisticEntry], request: HttpRequest) -> Page:
+    """Judge rows: one cache round trip, one statement, and two more where a source has changed."""
+    declarations = visible_declarations(request)
+    pairs = {row.pk: pair for row in rows if (pair := pair_of(row, declarations))}
+    looks, tick = look_together(list(pairs.values()))
+    current = {
+        pk: Current(*pair, look, limits_of(*pair)) for (pk, pair), look in zip(pairs.items(), looks, strict=True)
+    }
+    changed = [each for each in current.values() if each.look.reason == "source"]
+    causes = find_causes(
+        home(),
+        {each.declaration.name for each in changed},
+        {scope for each in changed for scope in all_scopes(each.variant.scopes)},
+    )
+    for row in rows:
+        vars(row)[ATTRIBUTE] = show(row, current.get(row.pk), declarations, causes)
+    return Page(list(rows), tick)
+
+
+def pair_of(row: StatisticEntry, declarations: Declarations) -> tuple[Declaration[..., Any], Variant] | None:
+    """Give the variant that a row is of; None for an orphan."""
+    declaration = declarations.get(row.statistic)
+    if declaration is None or declaration.fingerprint != row.schema:
+        return None
+    variant = read_variant(declaration, row.key, row.params)
+    return (declaration, variant) if variant else None
+
+
+def show(row: StatisticEntry, current: Current | None, declarations: Declarations, causes: Any) -> Shown:
+    """Put what is known of one row together."""
+    if current is None:
+        return Shown("orphaned", orphaned_because(declarations.get(row.statistic), row.schema), None)
+    look = current.look
+    cause = newest_cause(causes, row.statistic, current.variant.scopes)
+    said = why(look.state, look.reason, current.bounds, cause)
+    return Shown(look.state or "empty", said, current)
+
+
+def shown(row: StatisticEntry) -> Shown:
+    """Give how a row of a judged page stands."""
+    found: Shown = vars(row)[ATTRIBUTE]
+    return found

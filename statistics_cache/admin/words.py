@@ -1,0 +1,111 @@
+"""How the admin says things: durations, sizes, parameters, and why a value is not fresh."""
+
+import json
+from collections.abc import Mapping
+from math import isfinite
+
+from statistics_cache.declaration import Declaration
+from statistics_cache.entry import Limits, Reason, State
+
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+STATES: dict[str, str] = {
+    "fresh": "Fresh",
+    "stale": "Stale",
+    "expired": "Expired",
+    "empty": "Empty",
+    "orphaned": "Orphaned",
+}
+MEANINGS: dict[str, str] = {
+    "fresh": "Given to every reader",
+    "stale": "Older than its ttl, or its source changed",
+    "expired": "Older than its stale_ttl: for no reader",
+    "empty": "Nothing that a reader could get: cleared, or only a failure is recorded",
+    "orphaned": "No call reads it: of a statistic nobody declares, of another schema, or of other parameters",
+}
+WHY: dict[Reason, str] = {
+    "transaction": "This transaction changed its source.",
+    "clock": "It is of the future: a clock was set back.",
+    "source": "Its source changed",
+    "unproven": "The database is out.",
+}
+
+
+def duration(seconds: float) -> str:
+    """Give a duration in its largest unit, and the next one while that says something: `1 h 20 min`, `4.2 ms`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.2g} ms" if 0 < seconds < 0.01 else f"{seconds * 1000:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    at = next(index for index, (size, _) in enumerate(UNITS) if whole >= size)
+    size, unit = UNITS[at]
+    text = f"{whole // size} {unit}"
+    if at + 1 < len(UNITS) and whole // size < 10 and (rest := whole % size // UNITS[at + 1][0]):
+        text += f" {rest} {UNITS[at + 1][1]}"
+    return text
+
+
+def size(octets: float) -> str:
+    """Give a size in bytes: `812 B`, `1.4 kB`, `23 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if octets < 1000 or unit == "GB":
+            return f"{octets:.1f} {unit}" if 0 < octets < 10 and unit != "B" else f"{octets:.0f} {unit}"
+        octets /= 1000
+    raise AssertionError("GB ends the loop")
+
+
+def spell_parameters(params: str) -> str:
+    """Give stored parameters as a call writes them: `category="clip", grouped=true`."""
+    try:
+        given = json.loads(params)
+    except json.JSONDecodeError:
+        return params
+    if not isinstance(given, Mapping):
+        return params
+    return ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in given.items())
+
+
+def pretty(payload: str) -> str:
+    """Give a stored value as JSON that a person reads."""
+    return json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
+
+
+def why(state: State | None, reason: Reason | None, bounds: Limits, cause: str) -> str:
+    """Say in a sentence why a value is not fresh; nothing for one that is."""
+    if state == "expired":
+        return f"Older than its stale_ttl of {duration(bounds.stale_ttl)}."
+    if state is None:
+        return "Cleared, or never computed."
+    if reason == "age":
+        return f"Older than its ttl of {duration(bounds.ttl)}."
+    if reason == "source":
+        return f"{WHY['source']}: {cause}." if cause else f"{WHY['source']}."
+    return WHY[reason] if reason else ""
+
+
+def orphaned_because(declaration: Declaration[..., object] | None, schema: str) -> str:
+    """Say why no call reads a row."""
+    if declaration is None:
+        return "No statistic of this name is declared."
+    if schema != declaration.fingerprint:
+        return "Its value is of another schema: an older or newer version of the code wrote it."
+    return "The function has other parameters by now."
+
+
+def snippet(declaration: Declaration[..., object], params: str) -> str:
+    """Give the lines that read a variant from anywhere."""
+    function = declaration.function
+    given = json.loads(params)
+    arguments = ", ".join(argument(declaration, name, value) for name, value in given.items())
+    return f"from {function.__module__} import {function.__name__}\n\n{function.__name__}({arguments})"
+
+
+def argument(declaration: Declaration[..., object], name: str, value: object) -> str:
+    """Write one argument, by name wherever the signature takes it so."""
+    kind = declaration.parameters.signature.parameters[name].kind
+    return repr(value) if kind is kind.POSITIONAL_ONLY else f"{name}={value!r}"
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a remembered cost is one."""
+    return isinstance(value, int | float) and isfinite(value)

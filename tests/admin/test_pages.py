@@ -1,0 +1,209 @@
+"""The page of one entry, the registry, and what all pages have in common."""
+
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from statistics_cache import statistic
+from statistics_cache.admin import words
+from statistics_cache.exceptions import DeclarationError
+from statistics_cache.models import StatisticEntry
+from tests.admin.conftest import LIST, RED, REGISTRY, act, orphan, row_of
+from tests.models import Paint
+from tests.samples import Color, count_stock, shelf, stock, strict
+
+pytestmark = pytest.mark.django_db
+
+
+def page_of(client: Client, key: str) -> str:
+    """Give the page of an entry."""
+    return client.get(f"{LIST}{row_of(key).pk}/change/").content.decode()
+
+
+def plain(page: str) -> str:
+    """Give a page's text with its quotes."""
+    return page.replace("&quot;", '"').replace("&#x27;", "'")
+
+
+def test_the_page_of_an_entry_says_everything(admin_client: Client) -> None:
+    """Value, freshness, computes, sources, both tiers with their tokens, and a snippet."""
+    paint = Paint.objects.create(color="red", litres=3)
+    stock(Color.RED)
+    page = plain(page_of(admin_client, RED))
+    for part in (
+        '"litres": 3',
+        'class="sc-line"',
+        'class="sc-bars"',
+        "color is the parameter color",
+        f"tests.Paint {paint.pk} created",
+        "holds a copy",
+        "as in the database",
+        "from tests.samples import stock",
+        "stock(color='red', doubled=False)",
+        "How much paint of a colour there is.",
+    ):
+        assert part in page, part
+    assert 'class="sc-mark sc-no"' not in page
+
+
+def test_the_snippet_runs(admin_client: Client) -> None:
+    """The lines that the page shows read the entry."""
+    stock(Color.RED)
+    lines = admin_client.get(f"{LIST}{row_of(RED).pk}/change/").context["snippet"].splitlines()
+    namespace: dict[str, Any] = {}
+    exec(lines[0], namespace)  # noqa: S102
+    assert eval(lines[-1], namespace) == stock(Color.RED)  # noqa: S307
+
+
+def test_an_entry_that_only_failed_has_a_page(admin_client: Client) -> None:
+    """It shows the error, how often, and until when nobody tries; there is no value."""
+    row = StatisticEntry.objects.create(
+        key="tests.total:",
+        statistic="tests.total",
+        params="{}",
+        schema=strict.declaration.fingerprint,
+        failures=3,
+        last_error="ValueError: no paint",
+    )
+    page = admin_client.get(f"{LIST}{row.pk}/change/").content.decode()
+    for part in ("ValueError: no paint", "Failed 3 times", ">Empty<", "Nothing is stored.", "holds none"):
+        assert part in page, part
+
+
+def test_tokens_that_moved_are_marked(admin_client: Client) -> None:
+    """After a change of the source the page says which token the copy lacks."""
+    shelf(Color.RED)
+    Paint.objects.create(color="red")
+    page = page_of(admin_client, 'tests.shelf:color="red"')
+    assert "the database says" in page
+    assert 'class="sc-mark sc-no"' in page
+    assert "Its source changed" in page
+
+
+def test_a_page_that_is_not_there(admin_client: Client) -> None:
+    """No entry, no page; nor for what is no key."""
+    for pk in ("0", "x", "9" * 30):
+        assert admin_client.get(f"{LIST}{pk}/change/").status_code == 404
+
+
+def test_the_registry_shows_what_was_never_computed(admin_client: Client, clock: Any) -> None:
+    """Signature, limits, sources and what is stored of each declared statistic; what is kept warm is due."""
+    stock(Color.RED)
+    clock.shift(timedelta(minutes=2))
+    rows = {row.name: row for row in admin_client.get(REGISTRY).context["rows"]}
+    mine = rows["tests.stock"]
+    assert (mine.stored, mine.ttl, mine.stale_ttl, mine.due) == (1, "5 min", "1 h", "in 3 min")
+    assert mine.signature == "(color: Color, *, doubled: bool = False) -> Stock"
+    assert rows["catalog.usage_statistics"].signature == "(category: Category, *, days: int = 30) -> UsageStatistics"
+    assert [source.name for source in mine.sources] == ["Paint"]
+    assert mine.hydrated == "4 variants kept warm"
+    never = rows["tests.shades"]
+    assert (never.stored, never.last, never.due, never.runs) == (0, "", "when it is read", "")
+    assert rows["tests.total"].runs == "its default variant"
+
+
+def test_the_admin_passes_djangos_checks() -> None:
+    """Neither Django's checks of the admin nor ours of the app have anything to say."""
+    call_command("check", fail_level="WARNING")
+
+
+def test_visible_to_is_a_callable() -> None:
+    """Anything else is refused at import, by name."""
+    refused: Any = "staff"
+    with pytest.raises(DeclarationError, match="visible_to is 'staff'"):
+        statistic(visible_to=refused)(count_stock)
+
+
+@pytest.mark.parametrize("page", ["list", "filtered", "detail", "orphan", "registry", "confirm", "history"])
+@pytest.mark.parametrize("hostile", [False, True])
+def test_pages_keep_to_a_strict_policy(admin_client: Client, page: str, hostile: bool) -> None:
+    """No inline style, no inline script, no handler in an attribute; what is stored is text, whatever it holds."""
+    stock(Color.RED)
+    shelf(Color.BLUE)
+    lost = orphan()
+    if hostile:
+        trap = "<script>alert(1)</script><b style='x' onclick='y'>"
+        StatisticEntry.objects.update(failures=1, last_error=trap, payload='{"pots":1,"litres":2}')
+        lost = orphan(trap[:100], key="trap", params='{"<b onclick=x>":"<script>"}')
+    red = row_of(RED)
+    if page == "confirm":
+        html = act(admin_client, "clear_both", red, lost).content.decode()
+    else:
+        place = {
+            "list": LIST,
+            "filtered": f"{LIST}?state=orphaned&_facets=True&o=5",
+            "detail": f"{LIST}{red.pk}/change/",
+            "orphan": f"{LIST}{lost.pk}/change/",
+            "registry": REGISTRY,
+            "history": f"{LIST}{red.pk}/history/",
+        }[page]
+        answer = admin_client.get(place)
+        assert answer.status_code == 200
+        html = answer.content.decode()
+    found = Inline()
+    found.feed(html)
+    assert found.tags > 50
+    assert found.faults == []
+
+
+class Inline(HTMLParser):
+    """Finds what a strict policy forbids, as a browser reads a page."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        super().__init__()
+        self.tags = 0
+        self.faults: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Look at one tag."""
+        self.tags += 1
+        names = {name for name, _ in attrs}
+        if tag == "style" or "style" in names or (tag == "script" and "src" not in names):
+            self.faults.append(tag)
+        self.faults += [name for name in names if name.startswith("on")]
+
+
+def test_pages_are_named_for_screen_readers(admin_client: Client) -> None:
+    """Every drawing has a title, every meter and table a name, and every state its word."""
+    stock(Color.RED)
+    pages = [
+        admin_client.get(LIST).content.decode(),
+        page_of(admin_client, RED),
+        admin_client.get(REGISTRY).content.decode(),
+    ]
+    for page in pages:
+        assert all('role="img"' in tag and "aria-label=" in tag for tag in re.findall(r"<svg class=\"sc-[^>]*>", page))
+        assert all("aria-label=" in tag for tag in re.findall(r"<meter[^>]*>", page))
+    assert all("<caption" in table for page in pages[1:] for table in re.findall(r"<table.*?</thead>", page, re.DOTALL))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 ms"),
+        (0.0042, "4.2 ms"),
+        (0.12, "120 ms"),
+        (4.25, "4.2 s"),
+        (75, "1 min 15 s"),
+        (300, "5 min"),
+        (5400, "1 h 30 min"),
+        (86_400 * 12, "12 d"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    """In the largest unit, and the next one while it says something."""
+    assert words.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"), [(0, "0 B"), (812, "812 B"), (1_400, "1.4 kB"), (23_000_000, "23 MB"), (5e12, "5000 GB")]
+)
+def test_sizes(octets: float, text: str) -> None:
+    """In the unit that keeps the number short."""
+    assert words.size(octets) == text
