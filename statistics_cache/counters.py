@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import count
 from threading import Lock
 from time import monotonic
@@ -97,7 +97,19 @@ def counts_of(statistics: Iterable[str]) -> dict[str, Counts]:
     """Give the numbers of statistics, of all processes, in one round trip; those of this one are added up first."""
     with tallies.lock:
         flush()
-    names, prefix = list(statistics), settings().KEY_PREFIX
-    keys = {(name, outcome): count_key(prefix, name, outcome) for name in names for outcome in OUTCOMES}
-    found = hot.numbers(keys.values())
-    return {name: Counts(*(found.get(keys[name, outcome], 0) for outcome in OUTCOMES)) for name in names}
+    names = list(statistics)
+    return read_counts(names, hot.numbers(keys_of(names)))
+
+
+def keys_of(statistics: Iterable[str]) -> list[str]:
+    """Give the names of the numbers of statistics, for who reads them together with something else."""
+    prefix = settings().KEY_PREFIX
+    return [count_key(prefix, name, outcome) for name in statistics for outcome in OUTCOMES]
+
+
+def read_counts(statistics: Iterable[str], found: Mapping[str, int]) -> dict[str, Counts]:
+    """Give the numbers of statistics from what was found of their names."""
+    prefix = settings().KEY_PREFIX
+    return {
+        name: Counts(*(found.get(count_key(prefix, name, outcome), 0) for outcome in OUTCOMES)) for name in statistics
+    }

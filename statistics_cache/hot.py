@@ -1,6 +1,6 @@
 """The hot tier: entries as text and one generation per scope, through Django's cache API, behind a breaker."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from random import randint
 from time import time
 from typing import Any, NamedTuple, TypeVar
@@ -60,6 +60,11 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, OUTAGES):
         return True
     return isinstance(error, redis.ResponseError) and str(error).startswith(OUTAGE_TEXTS)
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether a server only has no memory left: then it still answers, and deletes."""
+    return isinstance(error, redis.OutOfMemoryError) or isinstance(error.__cause__, redis.OutOfMemoryError)
 
 
 def cache() -> BaseCache:
@@ -142,22 +147,23 @@ def read_many(declaration: Declaration[..., Any], variants: Sequence[Variant]) -
 
 
 class Together(NamedTuple):
-    """What one `get_many` found of variants of several statistics, and when the last tick ended (None: unknown)."""
+    """What one `get_many` found: variants of several statistics, when the last tick ended (None: unknown), numbers."""
 
     reads: list[Read]
     tick: int | None
+    numbers: dict[str, int]
 
 
-def read_together(pairs: Sequence[tuple[Declaration[..., Any], Variant]]) -> Together:
-    """Read variants of several statistics and the time of the last tick in one round trip."""
+def read_together(pairs: Sequence[tuple[Declaration[..., Any], Variant]], numbers: Collection[str] = ()) -> Together:
+    """Read variants of several statistics, the time of the last tick and numbers by their names in one round trip."""
     at = time()
     prefix = settings().KEY_PREFIX
     keys = [hot_keys(declaration, variant, prefix) for declaration, variant in pairs]
-    wanted = {tick_key(prefix), *(name for names in keys for name in names)}
+    wanted = {tick_key(prefix), *numbers, *(name for names in keys for name in names)}
     found: dict[str, Any] = ask(lambda cache: cache.get_many(wanted), {})
-    tick = found.get(tick_key(prefix))
     reads = [read_found(at, pair[1], names, found) for pair, names in zip(pairs, keys, strict=True)]
-    return Together(reads, tick if isinstance(tick, int) else None)
+    integers = {name: value for name, value in found.items() if type(value) is int}
+    return Together(reads, integers.get(tick_key(prefix)), {name: integers.get(name, 0) for name in numbers})
 
 
 def read_found(at: float, variant: Variant, names: Sequence[str], found: Mapping[str, Any]) -> Read:
@@ -230,7 +236,7 @@ def bump_one(cache: BaseCache, name: str) -> bool:
     except (ValueError, TypeError):  # it is missing, vanished in between, or is no number
         cache.delete(name)
     except SUSPECTS as error:
-        if is_outage(error) and not isinstance(error.__cause__, redis.OutOfMemoryError):
+        if is_outage(error) and not is_full(error):
             raise
         cache.delete(name)
     return True

@@ -1,6 +1,6 @@
 """Looking at what is stored, in whatever state: promotes, computes and changes nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -65,18 +65,20 @@ class Look(NamedTuple):
 
 
 class Looks(NamedTuple):
-    """Looks at variants, in order, and when the last tick ended."""
+    """Looks at variants, in order, when the last tick ended, and the numbers that were asked for."""
 
     looks: list[Look]
     tick: int | None
+    numbers: dict[str, int]
 
 
-def look_together(pairs: Sequence[Pair]) -> Looks:
-    """Look at variants of several statistics: one round trip, and one statement for each database."""
-    reads, tick = hot.read_together(pairs)
+def look_together(pairs: Sequence[Pair], numbers: Collection[str] = ()) -> Looks:
+    """Look at variants of several statistics, and at numbers of the hot tier: one round trip, and one statement for
+    each database."""
+    reads, tick, found = hot.read_together(pairs, numbers)
     proofs = prove_together(pairs)
     looks = [look_at(*pair, read, proof) for pair, read, proof in zip(pairs, reads, proofs, strict=True)]
-    return Looks(looks, tick)
+    return Looks(looks, tick, found)
 
 
 def look_at(declaration: Declaration[..., Any], variant: Variant, read: hot.Read, proof: cold.Proof) -> Look:

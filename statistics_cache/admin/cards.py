@@ -34,6 +34,7 @@ def cards(request: HttpRequest, entries: EntryList) -> list[Card]:
     return [
         *state_cards(overview_of(request), entries),
         *size_cards(overview_of(request), entries),
+        *read_cards(overview_of(request), entries),
         *machine_cards(entries),
     ]
 
@@ -63,6 +64,19 @@ def size_cards(overview: Overview, entries: EntryList) -> Iterator[Card]:
         yield Card("Stored", size(overview.octets()), "All values, as JSON in the table")
     else:
         yield Card("Stored", "not counted", "Count everything", url=entries.add_facet_link)
+
+
+def read_cards(overview: Overview, entries: EntryList) -> Iterator[Card]:
+    """Tell how often readers found a value, and the time that it saved them, if the cost of all rows is known."""
+    counts = entries.counts
+    found = {name: each.hits + each.stale_hits for name, each in counts.items()}
+    hits, misses = sum(found.values()), sum(each.misses for each in counts.values())
+    share = f"{hits / (hits + misses):.1%} found" if hits + misses else "Nobody has asked yet"
+    yield Card("Reads", f"{hits + misses:,}", share)
+    if entries.is_counted:
+        costs = overview.mean_costs()
+        saved = sum(number * costs.get(name, 0.0) for name, number in found.items())
+        yield Card("Compute time saved", duration(saved), "Values found, by the mean cost of their statistic")
 
 
 def machine_cards(entries: EntryList) -> Iterator[Card]:

@@ -73,4 +73,4 @@ class EntryList(ChangeList):
             preview=Left("payload", PREVIEW), octets=Octets("payload")
         )
         super().get_results(request)
-        self.result_list, self.tick = judge_page(list(self.result_list), request)
+        self.result_list, self.tick, self.counts = judge_page(list(self.result_list), request)

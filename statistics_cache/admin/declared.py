@@ -13,6 +13,7 @@ from django.http import HttpRequest
 
 from statistics_cache import cold, upkeep
 from statistics_cache.conf import limits
+from statistics_cache.counters import Counts, counts_of
 from statistics_cache.declaration import Declaration, Variant
 from statistics_cache.exceptions import DeclarationError, ParameterError
 from statistics_cache.models import StatisticEntry
@@ -43,13 +44,15 @@ class Row:
     is_late: bool
     hydrated: str
     runs: str
+    reads: int
+    found: str
 
 
 def rows(request: HttpRequest) -> list[Row]:
     """Give a row for each statistic that the user may see."""
     declarations = visible_declarations(request)
-    known = measured(request, declarations)
-    return [row_of(declaration, known.get(name, {})) for name, declaration in declarations.items()]
+    known, counts = measured(request, declarations), counts_of(declarations)
+    return [row_of(declaration, known.get(name, {}), counts[name]) for name, declaration in declarations.items()]
 
 
 def measured(request: HttpRequest, declarations: Declarations) -> dict[str, dict[str, Any]]:
@@ -81,7 +84,7 @@ def counted(entries: QuerySet[StatisticEntry], *, is_full: bool) -> Any:
     return groups.annotate(last=Subquery(newest.values("cost")[:1]))
 
 
-def row_of(declaration: Declaration[..., Any], known: dict[str, Any]) -> Row:
+def row_of(declaration: Declaration[..., Any], known: dict[str, Any], counts: Counts) -> Row:
     """Put together what is declared and what is stored."""
     bounds = limits(declaration)
     late = due_in(declaration, known)
@@ -99,6 +102,8 @@ def row_of(declaration: Declaration[..., Any], known: dict[str, Any]) -> Row:
         is_late=late is not None and late < 0,
         hydrated=hydrated_text(declaration),
         runs=runs_text(declaration),
+        reads=sum(counts),
+        found=f"{(counts.hits + counts.stale_hits) / sum(counts):.1%} found" if sum(counts) else "",
     )
 
 

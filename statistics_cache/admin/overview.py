@@ -8,7 +8,7 @@ from time import time
 from typing import Any
 
 from django.db import connections
-from django.db.models import Func, IntegerField, Q, Sum
+from django.db.models import Avg, Func, IntegerField, Q, Sum
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 
@@ -91,6 +91,10 @@ class Overview:
             return rows.count(), False
         found = rows[: STOP + 1].count()
         return min(found, STOP), found > STOP
+
+    def mean_costs(self) -> dict[str, float]:
+        """Give the mean seconds that a stored value of each statistic took, which reads every row."""
+        return dict(self.entries.order_by().values_list("statistic").annotate(mean=Avg("cost")))
 
     def octets(self) -> int:
         """Give the bytes of all values, which reads every row."""

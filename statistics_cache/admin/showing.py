@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from statistics_cache.changelog import all_scopes
 from statistics_cache.cold import read_variant
 from statistics_cache.conf import limits_of
+from statistics_cache.counters import Counts, keys_of, read_counts
 from statistics_cache.declaration import Declaration, Variant
 from statistics_cache.entry import Limits
 from statistics_cache.models import StatisticEntry
@@ -41,17 +42,18 @@ class Shown:
 
 
 class Page(NamedTuple):
-    """Rows with how they stand, and when the last tick ended (None: unknown)."""
+    """Rows with how they stand, when the last tick ended (None: unknown), and how often statistics were read."""
 
     rows: list[StatisticEntry]
     tick: int | None
+    counts: dict[str, Counts]
 
 
 def judge_page(rows: Sequence[StatisticEntry], request: HttpRequest) -> Page:
     """Judge rows: one cache round trip, one statement, and two more where a source has changed."""
     declarations = visible_declarations(request)
     pairs = {row.pk: pair for row in rows if (pair := pair_of(row, declarations))}
-    looks, tick = look_together(list(pairs.values()))
+    looks, tick, numbers = look_together(list(pairs.values()), keys_of(declarations))
     current = {
         pk: Current(*pair, look, limits_of(*pair)) for (pk, pair), look in zip(pairs.items(), looks, strict=True)
     }
@@ -63,7 +65,7 @@ def judge_page(rows: Sequence[StatisticEntry], request: HttpRequest) -> Page:
     )
     for row in rows:
         vars(row)[ATTRIBUTE] = show(row, current.get(row.pk), declarations, causes)
-    return Page(list(rows), tick)
+    return Page(list(rows), tick, read_counts(declarations, numbers))
 
 
 def pair_of(row: StatisticEntry, declarations: Declarations) -> tuple[Declaration[..., Any], Variant] | None:

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from statistics_cache import statistic
+from statistics_cache import counters, statistic
 from statistics_cache.admin import words
 from statistics_cache.exceptions import DeclarationError
 from statistics_cache.models import StatisticEntry
@@ -207,3 +207,17 @@ def test_durations(seconds: float, text: str) -> None:
 def test_sizes(octets: float, text: str) -> None:
     """In the unit that keeps the number short."""
     assert words.size(octets) == text
+
+
+def test_reads_are_told_with_what_they_saved(admin_client: Client) -> None:
+    """The list says how often readers found a value, and the registry says it of each statistic."""
+    stock(Color.RED)
+    for _ in range(3):
+        stock(Color.RED)
+    counters.flush()
+    page = admin_client.get(f"{LIST}").content.decode()
+    assert re.search(r"Reads.*?4.*?75.0% found", page, re.DOTALL)
+    assert "Compute time saved" in page
+    registry = admin_client.get(REGISTRY).content.decode()
+    row = next(part for part in registry.split("<tr>") if "tests.stock" in part)
+    assert "75.0% found" in row
