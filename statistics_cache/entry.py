@@ -12,6 +12,7 @@ Reason = Literal["transaction", "clock", "source", "age", "unproven"]
 Tier = Literal["hot", "cold", "computed"]
 
 CLOCK_TOLERANCE = 1.0  # seconds; hosts that NTP keeps differ by milliseconds, and a step back is larger
+LONGEST_BLOCK = 330.0  # seconds: the longest pause after a failure is 300, and up to a tenth more
 MAX_HEADER = 1_000  # characters: a key of 200, a few generations of 19 digits each, three times
 END_OF_TIME = 253_402_300_799.0  # seconds since the Unix epoch: the last of year 9999, which a datetime still holds
 HEADER_VERSION = "statistic/1"  # text that is no integer: django-redis stores and returns integers raw
@@ -70,8 +71,12 @@ class Row(NamedTuple):
     failed_generation: int | None
 
     def is_blocked(self, generation: int, now: float) -> bool:
-        """Tell whether the last compute failed, is not to be tried again yet, and nothing has changed since."""
-        return self.retry_at is not None and now < self.retry_at and self.failed_generation == generation
+        """Tell whether the last compute failed, is not to be tried again yet, and nothing has changed since.
+
+        A time further ahead than anybody waits was noted under a clock that has been set back, and blocks nothing.
+        """
+        is_ahead = self.retry_at is not None and now < self.retry_at <= now + LONGEST_BLOCK
+        return is_ahead and self.failed_generation == generation
 
 
 class Answer(NamedTuple, Generic[T_co]):

@@ -192,7 +192,8 @@ def start_tokens(declaration: Declaration[..., Any], variants: Sequence[Variant]
                 discard_foreign(cache, name, there.get(name))
                 cache.add(name, randint(1, MAX_START), timeout=None)
         found = cache.get_many(names)
-        cache.delete_many([name for name in names if name not in found])  # of a foreign type, and read as missing
+        if foreign := [name for name in names if name not in found]:  # of a type that reads as missing, and is there
+            cache.delete_many(foreign)
         return found
 
     found: dict[str, Any] = ask(start, {})

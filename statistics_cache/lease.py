@@ -12,16 +12,23 @@ from threading import Event, Lock
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
+from django.core.cache import BaseCache
+from django.dispatch import receiver
+
 from . import hot
 from .conf import settings
 from .declaration import Declaration, Variant
 from .entry import Copy
 from .keys import lease_key
+from .signals import breaker_changed
 
 FIRST_PAUSE, LONGEST_PAUSE = (
     0.005,
     0.1,
 )  # seconds between tries for a lease: short computes lose little, long ones ask little
+MOST_KEPT = 100  # leases that one process gives back after an outage: more would hold up its probe; they expire
+
+_kept: dict[str, str] = {}  # the leases that this process could not give back, by name
 
 
 class Landing(NamedTuple):
@@ -117,5 +124,23 @@ def acquire(name: str, mine: str, deadline: float) -> bool:
 
 
 def release(name: str, mine: str) -> None:
-    """Give a lease back, unless it has passed to another meanwhile."""
-    hot.ask(lambda cache: cache.get(name) == mine and cache.delete(name), default=False)
+    """Give a lease back, unless it has passed to another meanwhile; while the hot tier is out, once it answers again.
+
+    Else all who miss the entry after an outage would wait for somebody who has long ended.
+    """
+
+    def give_back(cache: BaseCache) -> bool:
+        if cache.get(name) == mine:
+            cache.delete(name)
+        return True
+
+    if not hot.ask(give_back, default=False) and len(_kept) < MOST_KEPT:
+        _kept[name] = mine
+
+
+@receiver(breaker_changed)
+def release_kept(name: str, is_open: bool, **_: Any) -> None:
+    """Give back what could not be given back while the hot tier was out."""
+    if name == hot.breaker.name and not is_open:
+        for lease in tuple(_kept):
+            release(lease, _kept.pop(lease, ""))

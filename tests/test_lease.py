@@ -262,6 +262,25 @@ def test_the_lease_is_given_back(gate: Gate) -> None:
     assert caches["statistics"].get(lease_of(Color.RED)) == "another's"
 
 
+def test_a_lease_is_given_back_when_a_cache_that_was_out_answers_again(gate: Gate, conf: Callable[..., None]) -> None:
+    """Who missed an entry after an outage would else wait for a compute that has long ended."""
+    conf(BREAKER_PAUSE=0.3)
+    gate.opened.set()
+    gate.result = out_meanwhile
+    stock(Color.RED)
+    gate.result, deadline = None, time() + PATIENCE
+    while hot.breaker.is_open:
+        assert time() < deadline
+        hot.last_tick()  # asks the cache, as any read does
+    assert caches["statistics"].get(lease_of(Color.RED)) is None
+
+
+def out_meanwhile(_: Color) -> Stock:
+    """Find the cache out while computing."""
+    hot.breaker.failed(ConnectionError())
+    return Stock(pots=0, litres=0)
+
+
 def test_a_lease_of_digits_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """django-redis gives back as integers what looks like one; a lease never does."""
     monkeypatch.setattr(lease, "token_hex", lambda size: "1" * 2 * size)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
-from django.db import OperationalError, connections
+from django.db import OperationalError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
@@ -26,6 +26,7 @@ from tests.conftest import BACKENDS, Backend
 from tests.messages import Messages
 from tests.models import Paint
 from tests.samples import TTL, Color, Computed, Stock, count_stock, shelf, stock
+from tests.test_changing import wait_for_lock
 
 pytestmark = [pytest.mark.django_db(databases=["default", "postgres"]), pytest.mark.usefixtures("backend")]
 
@@ -161,6 +162,36 @@ def test_folds_at_the_same_time_lose_and_double_nothing(backend: Backend, monkey
     assert folded + len(upkeep.fold(backend.database)) == 400
     assert generations(stock, Color.RED).generation == 2 * sum(jumps)
     assert dict(StatisticScope.objects.values_list("scope", "base")) == {"*": sum(jumps), 'color="red"': sum(jumps)}
+
+
+@WITH_THREADS
+@ON_POSTGRES
+def test_folds_of_other_rows_add_to_one_sum(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that were logged first may commit last: two folds then have no row in common, and wait for each other."""
+    monkeypatch.setattr(changelog, "FOLDED_AT_ONCE", 1)
+    jumps = [changelog.record(backend.database, stock.name, ['color="red"'], "before")]
+    upkeep.fold(backend.database)
+    logged, later = Event(), Event()
+
+    def log_and_commit_late() -> int:
+        with transaction.atomic(using=backend.database):
+            jump = changelog.record(backend.database, stock.name, ['color="red"'], "logged first")
+            logged.set()
+            assert later.wait(PATIENCE)
+            return jump
+
+    with ThreadPoolExecutor(2) as threads:
+        late = threads.submit(closing, log_and_commit_late)
+        assert logged.wait(PATIENCE)
+        jumps.append(changelog.record(backend.database, stock.name, ['color="red"'], "committed first"))
+        with transaction.atomic(using=backend.database):
+            assert len(changelog.fold(backend.database) or ()) == 1
+            later.set()
+            jumps.append(late.result(PATIENCE))
+            other = threads.submit(closing, changelog.fold, backend.database)
+            wait_for_lock(backend)
+        assert len(other.result(PATIENCE)) == 1
+    assert StatisticScope.objects.get().base == sum(jumps)
 
 
 def test_the_newest_cause_is_kept(clock: Traveller, backend: Backend) -> None:
@@ -322,6 +353,7 @@ def test_with_the_broker_out_a_tick_ends_and_the_next_one_asks(messages: Message
 # Grids that are too large to look at whole
 
 SIZE, SOME = 37, 10
+SPREAD = (10, 23, 36)  # more than the ten that are looked at in turn lie between any two
 
 
 def count_by_size(number: int) -> int:
@@ -358,7 +390,20 @@ def test_a_large_grid_is_filled_in_turn(large: Statistic[[int], int], clock: Tra
 def test_of_a_large_grid_what_is_due_is_found_by_age(
     large: Statistic[[int], int], clock: Traveller, messages: Messages
 ) -> None:
-    """However large it is, none is stale before it is found: the oldest are looked at first."""
+    """The oldest are looked at by every tick, wherever in the grid they are."""
+    large.hydrate()
+    clock.shift(1)
+    for number in set(range(SIZE)) - set(SPREAD):
+        large.refresh(number)
+    clock.shift(239.5)
+    tick(large)
+    assert sorted(asked(messages)) == [f'{{"number":{number}}}' for number in SPREAD]
+
+
+def test_of_a_large_grid_what_is_due_at_once_is_found_in_the_end(
+    large: Statistic[[int], int], clock: Traveller, messages: Messages
+) -> None:
+    """However many are due at a time, each is computed, and once."""
     large.hydrate()
     clock.shift(241)
     assert ticks_until_all(large, clock, messages, 2) <= 4
@@ -370,10 +415,10 @@ def test_of_a_large_grid_what_has_changed_is_found_at_once(
 ) -> None:
     """A changed scope is looked at in the tick that folds it, wherever in the grid it is; each, in the end."""
     large.hydrate()
-    for number in (0, 20, 36):
+    for number in SPREAD:
         Paint.objects.create(litres=number)
     tick(large)
-    assert sorted(asked(messages)) == ['{"number":0}', '{"number":20}', '{"number":36}']
+    assert sorted(asked(messages)) == [f'{{"number":{number}}}' for number in SPREAD]
     large.invalidate()
     assert ticks_until_all(large, clock, messages, 2) <= 4
     assert sum(Computed.counts.values()) == 2 * SIZE

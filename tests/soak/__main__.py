@@ -5,18 +5,24 @@ import sys
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from tests.soak.servers import servers
+from tests.soak.servers import servers, servers_to_hurt
 
 if TYPE_CHECKING:
     from tests.soak.crew import Crew
 
 PROGRESS = 10  # seconds between two lines on a terminal
+BROKEN = "'delivery', 'proof' or 'epoch'"
 LOOK = 0.1  # seconds until it is looked again whether all are working
 
 
 def main() -> int:
     """Run for as long as is said."""
     arguments = read_arguments()
+    return main_of_chaos(arguments) if arguments.chaos else main_of_soak(arguments)
+
+
+def main_of_soak(arguments: argparse.Namespace) -> int:
+    """Soak on servers that are well."""
     with servers():
         from tests.soak.broken import break_it
         from tests.soak.crew import Crew
@@ -29,13 +35,40 @@ def main() -> int:
         return run(crew, arguments.seconds)
 
 
+def main_of_chaos(arguments: argparse.Namespace) -> int:
+    """Soak on servers that are hurt."""
+    with servers_to_hurt(arguments.seed) as hosts:
+        from tests.soak import report
+        from tests.soak.broken import break_it
+        from tests.soak.chaos import Chaos, ChaosCrew
+        from tests.soak.writing import prepare
+
+        prepare()
+        break_it(arguments.broken)
+        crew = ChaosCrew(arguments.seed)
+        chaos = Chaos(crew, hosts, arguments.seed)
+        print(f"seed {arguments.seed}, {arguments.seconds:g} s of chaos")  # noqa: T201
+        began = monotonic()
+        try:
+            crew.start()
+            chaos.run(arguments.seconds)
+        finally:
+            took = monotonic() - began
+            failed = crew.end()
+        failures = [f"{kind}: {text}" for kind, text in failed]
+        for line in (*report.endured(crew.tally, took, chaos.done), *failures, report.closing_of_chaos(failures)):
+            print(line)  # noqa: T201
+        return 1 if failures else 0
+
+
 def read_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--minutes", type=lambda text: 60 * float(text), dest="seconds")
     parser.add_argument("--seed", type=int, default=0, help="decides what each worker chooses to do")
-    parser.add_argument("--broken", default="", help="lose the log rows of a cause, or 'delivery': must be caught")
+    parser.add_argument("--broken", default="", help=f"lose the log rows of a cause, or {BROKEN}: must be caught")
+    parser.add_argument("--chaos", action="store_true", help="hurt every server, too, by a schedule of the seed")
     return parser.parse_args()
 
 

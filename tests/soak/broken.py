@@ -1,20 +1,50 @@
 """Broken versions, each of which the soak must catch: what it proves of the others rests on that."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import randint
 from typing import Any
 
-from statistics_cache import changelog, hot
-
-DELIVERY = "delivery"
+from statistics_cache import changelog, hot, reading
 
 
 def break_it(what: str) -> None:
-    """Lose every log row whose cause ends so ("deleted", "updated", "by hand" …), or each delivery."""
-    if what == DELIVERY:
-        hot.bump = lambda *_: None
+    """Break what is named; else lose every log row whose cause ends so ("deleted", "updated", "by hand" …)."""
+    if what in BROKEN:
+        BROKEN[what]()
     elif what:
         lose_log_rows(what)
+
+
+def lose_deliveries() -> None:
+    """Deliver nothing."""
+    hot.bump = lambda *_: None
+
+
+def believe_for_ever() -> None:
+    """Believe a hot copy whose tokens are those of now, however long ago it was proved."""
+    believed = reading.believed
+    reading.believed = lambda copy, read, bounds: believed(copy._replace(proved_at=read.at), read, bounds)
+    reading.is_to_prove = lambda *_: False
+
+
+def forget_epochs() -> None:
+    """Give what was cleared as stale."""
+    best = reading.best
+
+    def any_epoch(declaration: Any, copies: Any, proof: Any, *rest: Any) -> Any:
+        cleared = [
+            copy and copy._replace(database=copy.database._replace(epoch=proof.database.epoch)) for copy in copies
+        ]
+        return best(declaration, cleared, proof, *rest)
+
+    reading.best = any_epoch  # type: ignore[assignment]
+
+
+BROKEN: dict[str, Callable[[], None]] = {
+    "delivery": lose_deliveries,
+    "proof": believe_for_ever,
+    "epoch": forget_epochs,
+}
 
 
 def lose_log_rows(ending: str) -> None:

@@ -8,22 +8,26 @@ from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.queues import SimpleQueue
 from threading import Thread
+from time import sleep
 from typing import Any
 
 from django.db import connection
 
 from statistics_cache.signals import breaker_changed, store_failed
+from tests.messages import Messages
 from tests.soak.disturbing import Disturber
 from tests.soak.ledger import Ledger
 from tests.soak.paths import PATHS
 from tests.soak.reading import Reader
 from tests.soak.tally import Tally
-from tests.soak.verdict import Violation
+from tests.soak.verdict import Lost, Violation
 from tests.soak.writing import Writer
 
 READERS, THREADS, WRITERS = 4, 4, 2
 YIELDING = 5  # the niceness of readers: they never have to wait long, and writers keep pace with them
+IDLE = 0.01  # seconds until an empty queue is looked at again
 ENDING = 120  # seconds that a worker has to end; one who has not hangs
+Group = list[Callable[[], None]]
 FORK = multiprocessing.get_context("fork")  # with Django set up once
 
 
@@ -33,23 +37,30 @@ class Crew:
 
     seed: int
     ledger: Ledger = field(default_factory=lambda: Ledger(WRITERS))
-    tally: Tally = field(default_factory=lambda: Tally(READERS * THREADS + WRITERS + 1, len(PATHS)))
+    tally: Tally = field(default_factory=lambda: Tally(READERS * THREADS + WRITERS + 2, len(PATHS)))
     failures: "SimpleQueue[tuple[str, str]]" = field(default_factory=FORK.SimpleQueue)
     processes: list[Any] = field(default_factory=list)
 
     def start(self) -> None:
         """Start every process; a connection of the parent's is no connection of theirs."""
         connection.close()
+        for group in self.groups():
+            self.processes.append(self.begin(*group))
+
+    def begin(self, niceness: int, group: Group) -> Any:
+        """Start one process."""
+        process = FORK.Process(target=self.work, args=(niceness, group), daemon=True)
+        process.start()
+        return process
+
+    def groups(self) -> list[tuple[int, Group]]:
+        """Give the threads of each process, with its niceness."""
         readers = range(READERS * THREADS)
         groups = [(YIELDING, self.readers(readers[start::READERS])) for start in range(READERS)]
         groups += [(0, [partial(self.writer, number)]) for number in range(WRITERS)]
-        groups.append((0, [self.disturber]))
-        for group in groups:
-            process = FORK.Process(target=self.work, args=group, daemon=True)
-            process.start()
-            self.processes.append(process)
+        return [*groups, (0, [self.disturber]), (0, [self.refresher])]
 
-    def readers(self, workers: range) -> list[Callable[[], None]]:
+    def readers(self, workers: range) -> Group:
         """Give the threads of one process."""
         return [Reader(worker, self.seed, self.ledger, self.tally).run for worker in workers]
 
@@ -61,11 +72,21 @@ class Crew:
         """Be the disturber."""
         Disturber(READERS * THREADS + WRITERS, self.seed, self.tally).run()
 
-    def work(self, niceness: int, group: list[Callable[[], None]]) -> None:
-        """Be one process: each of the group in a thread."""
-        os.nice(niceness)
+    def refresher(self) -> None:
+        """Be a worker of Celery: do what each message asks for."""
+        while not self.tally.stop.value:
+            self.tally.add(READERS * THREADS + WRITERS + 1, "refreshed", Messages().work())
+            sleep(IDLE)
+
+    def watch(self) -> None:
+        """Fail at whatever may not happen here."""
         breaker_changed.connect(self.tier_out)
         store_failed.connect(self.tier_out)
+
+    def work(self, niceness: int, group: Group) -> None:
+        """Be one process: each of the group in a thread."""
+        os.nice(niceness)
+        self.watch()
         threads = [Thread(target=self.guarded, args=(run,)) for run in group]
         for thread in threads:
             thread.start()
@@ -78,6 +99,8 @@ class Crew:
             run()
         except Violation as violation:
             self.fail("violation", str(violation))
+        except Lost as lost:
+            self.fail("lost", str(lost))
         except Exception:  # noqa: BLE001  (it is told, and the soak fails)
             self.fail("error", traceback.format_exc())
         finally:

@@ -71,6 +71,7 @@ def by_region(region: int, *, part: int = 0) -> Seen:
     ttl=TTL,
     stale_ttl=STALE_TTL,
     depends_on={Item: {"color": "color", "region": "order__region"}},
+    hydrate=[{"color": color, "region": region} for color in COLORS for region in REGIONS],
 )
 def crossed(color: str, region: int) -> Seen:
     """The items of a colour and a region."""

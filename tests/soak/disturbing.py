@@ -1,29 +1,20 @@
-"""What servers do by themselves: the cache evicts and forgets, the log is folded."""
+"""What goes on by itself: the cache evicts and forgets, and beat has the tick done."""
 
 from random import Random
 from time import monotonic, sleep
 
 import redis
 from django.conf import settings
-from django.db import connection
 
+from statistics_cache import upkeep
+from statistics_cache.api import registry
 from tests.soak.tally import Tally
 
 READS = 44  # checked reads for each eviction
 ENTRIES = 5  # evicted at once
 GENERATIONS, FLUSH = 0.05, 0.015  # of evictions: some generations go, too; everything goes
-FOLD = 0.5  # seconds between folds
+TICK = 0.5  # seconds between ticks
 PAUSE = 0.002
-
-# One statement, so one instant: rows go from the log into the sums and are never missing from both, nor in both.
-FOLD_SQL = """
-    WITH gone AS (DELETE FROM statistics_cache_statisticinvalidation WHERE id IN
-        (SELECT id FROM statistics_cache_statisticinvalidation ORDER BY id LIMIT 1000)
-        RETURNING statistic, scope, jump)
-    INSERT INTO statistics_cache_statisticscope AS known (statistic, scope, base, last_cause)
-    SELECT statistic, scope, sum(jump), '' FROM gone GROUP BY statistic, scope
-    ON CONFLICT (statistic, scope) DO UPDATE SET base = known.base + excluded.base
-"""
 
 
 class Disturber:
@@ -34,7 +25,7 @@ class Disturber:
         self.worker, self.tally = worker, tally
         self.random = Random(f"{seed} disturber")
         self.client = redis.Redis.from_url(str(settings.CACHES["statistics"]["LOCATION"]))
-        self.folded = monotonic()
+        self.ticked = monotonic()
 
     def run(self) -> None:
         """Disturb until all are stopped."""
@@ -42,8 +33,8 @@ class Disturber:
             if self.tally.total("checked") >= self.tally.total("evicted") * READS:
                 self.evict()
                 self.tally.add(self.worker, "evicted")
-            if monotonic() - self.folded > FOLD:
-                self.fold()
+            if monotonic() - self.ticked > TICK:
+                self.tick()
             sleep(PAUSE)
 
     def evict(self) -> None:
@@ -62,8 +53,7 @@ class Disturber:
         if chosen := self.random.sample(names, min(number, len(names))):
             self.client.delete(*chosen)
 
-    def fold(self) -> None:
-        """Fold the log, as the tick does."""
-        with connection.cursor() as cursor:
-            cursor.execute(FOLD_SQL)
-        self.folded = monotonic()
+    def tick(self) -> None:
+        """Fold the log, queue what is wanted of the hydrated, prune."""
+        upkeep.tick([found.declaration for found in registry.all()])
+        self.ticked = monotonic()

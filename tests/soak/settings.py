@@ -11,3 +11,4 @@ INSTALLED_APPS = [*PROJECT_APPS, "tests"]
 PATIENT = redis_cache(REDIS_URL)
 PATIENT["OPTIONS"] = dict(PATIENT["OPTIONS"], SOCKET_TIMEOUT=60, SOCKET_CONNECT_TIMEOUT=60)  # type: ignore[call-overload]
 CACHES = {"default": MEMORY, "statistics": PATIENT}
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 60, "socket_connect_timeout": 60, "max_retries": 0}

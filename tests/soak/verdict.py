@@ -3,3 +3,7 @@
 
 class Violation(Exception):
     """An answer that broke a promise."""
+
+
+class Lost(Exception):
+    """A committed write whose effect never appeared."""

@@ -1,0 +1,1 @@
+"""Outages of every kind, on real servers, and what every verb must still give meanwhile."""

@@ -1,0 +1,260 @@
+"""Outages by a schedule that a seed decides: of one server or two at once, one after the other until time is over."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from time import monotonic, sleep
+from typing import Any
+
+from django.db import close_old_connections
+
+from statistics_cache import queue, upkeep
+from statistics_cache.api import registry
+from statistics_cache.conf import settings
+from statistics_cache.models import StatisticInvalidation
+from statistics_cache.signals import breaker_changed, store_failed
+from tests.messages import Messages
+from tests.soak.chaos_settings import PROOF_INTERVAL
+from tests.soak.crew import ENDING, IDLE, YIELDING, Crew, Group
+from tests.soak.doubting import DoubtingLedger, Hurt
+from tests.soak.enduring import CALM, CHAOS, CONVERGED, LAST, OUT, REST, EnduringReader, EnduringWriter, is_excused
+from tests.soak.hurting import Hosts
+from tests.soak.paths import PATHS
+from tests.soak.tally import Tally
+
+READERS, THREADS, WRITERS = 2, 4, 2
+WORKER, BEAT = READERS * THREADS + WRITERS, READERS * THREADS + WRITERS + 1
+SETTLING = 1.5  # seconds after the last outage in which breakers close and a refresh is queued again
+SHORTEST, LONGEST = 0.3, 2.5  # seconds that an outage lasts
+QUIET = (0.2, 2.0)  # seconds between outages
+BEGUN = 20  # writes after which outages begin
+RESTS = 0.5  # of what leaves changes undelivered: then no later delivery hides it
+TOGETHER = 0.25  # of outages, another server is out as well
+LOOK = 0.05  # seconds until it is looked again whether all are working
+
+
+@dataclass(frozen=True)
+class Outage:
+    """What is hurt, and how; what that means for answers; whether changes may stay undelivered, or are so again."""
+
+    what: str
+    how: str
+    hurts: Hurt | None = None
+    lasts: bool = True
+    undelivers: bool = False
+
+    def __str__(self) -> str:
+        """Name it."""
+        return f"{self.what} {self.how}"
+
+
+OUTAGES = (
+    *(Outage("cache", how) for how in ("refused", "hung", "swallowed", "delayed", "cut in mid-reply", "killed")),
+    *(Outage("cache", how) for how in ("read-only", "full")),
+    *(Outage("cache", how, lasts=False) for how in ("flushed", "entries evicted", "generations evicted")),
+    *(Outage("cache", how, "undone", undelivers=True) for how in ("restarted on a snapshot", "failed over")),
+    Outage("cache", "restored", "undone", lasts=False, undelivers=True),
+    Outage("database", "commits unanswered", "database", undelivers=True),
+    *(Outage("database", how, "database") for how in ("refused", "swallowed", "delayed", "cut in mid-reply")),
+    Outage("database", "terminated", "database", lasts=False),
+    *(Outage("broker", how) for how in ("refused", "hung")),
+    *(Outage(what, "killed") for what in ("worker", "beat")),
+)
+
+
+@dataclass
+class ChaosCrew(Crew):
+    """Readers and writers that endure, a worker and beat that may be killed."""
+
+    ledger: DoubtingLedger = field(default_factory=lambda: DoubtingLedger(WRITERS))
+    tally: Tally = field(default_factory=lambda: Tally(BEAT + 1, len(PATHS)))
+    mortal: dict[str, Any] = field(default_factory=dict)
+
+    def groups(self) -> list[tuple[int, Group]]:
+        """Give those who may not die."""
+        numbers = range(READERS * THREADS)
+        groups = [(YIELDING, self.readers(numbers[start::READERS])) for start in range(READERS)]
+        groups += [(0, [partial(self.writer, number)]) for number in range(WRITERS)]
+        return groups
+
+    def start(self) -> None:
+        """Start everybody."""
+        super().start()
+        for what in ("worker", "beat"):
+            self.revive(what)
+
+    def revive(self, what: str) -> None:
+        """Start the worker or beat."""
+        self.mortal[what] = self.begin(0, [self.worker if what == "worker" else self.beat])
+
+    @contextmanager
+    def without(self, what: str) -> Iterator[None]:
+        """Kill the worker or beat, and start another in the end."""
+        self.mortal[what].kill()
+        self.mortal[what].join()
+        try:
+            yield
+        finally:
+            self.revive(what)
+
+    def readers(self, workers: range) -> Group:
+        """Give the threads of one process."""
+        return [EnduringReader(worker, self.seed, self.ledger, self.tally).run for worker in workers]
+
+    def writer(self, number: int) -> None:
+        """Be a writer."""
+        EnduringWriter(READERS * THREADS + number, number, self.seed, self.ledger, self.tally).run()
+
+    def worker(self) -> None:
+        """Be a worker of Celery: do what each message asks for, and connect again to a broker that was out."""
+        while not self.tally.stop.value:
+            try:
+                self.tally.add(WORKER, "refreshed", Messages().work())
+            except queue.outages():
+                self.tally.add(WORKER, "broker errors")
+            close_old_connections()
+            sleep(IDLE)
+
+    def beat(self) -> None:
+        """Have the tick done, again and again."""
+        while not self.tally.stop.value:
+            try:
+                upkeep.tick([found.declaration for found in registry.all()])
+            except OUT:
+                self.tally.add(BEAT, "database errors")
+            close_old_connections()
+            sleep(settings().TICK)
+
+    def watch(self) -> None:
+        """Count what servers that are out bring about; fail at what is logged as an error and is not documented."""
+        breaker_changed.connect(self.count_opened)
+        store_failed.connect(self.count_failed)
+        logging.getLogger().addHandler(Listener(self))
+
+    def count_opened(self, is_open: bool, **_: Any) -> None:
+        """Count a breaker that opens."""
+        self.tally.add(BEAT, "breakers opened", int(is_open))
+
+    def count_failed(self, **_: Any) -> None:
+        """Count a value that could not be stored."""
+        self.tally.add(BEAT, "stores failed")
+
+    def is_working(self) -> bool:
+        """Tell whether nobody has failed; who has ended by itself has not."""
+        return not self.tally.stop.value and not any(process.exitcode for process in self.processes)
+
+    def all_ended(self) -> bool:
+        """Tell whether readers and writers have ended."""
+        return not any(process.is_alive() for process in self.processes)
+
+    def end(self) -> list[tuple[str, str]]:
+        """Stop all and give their failures."""
+        self.processes += self.mortal.values()
+        return super().end()
+
+
+class Listener(logging.Handler):
+    """Hears what is logged with an exception: robust hooks and tasks raise nothing to their callers."""
+
+    def __init__(self, crew: ChaosCrew) -> None:
+        """Hear errors alone."""
+        super().__init__(logging.ERROR)
+        self.crew = crew
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Fail at an exception that no outage explains."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, Exception) and not is_excused(error, self.crew.ledger, record.created):
+            self.crew.fail("error", f"logged by {record.name}: {record.getMessage()}: {error!r}")
+
+
+@dataclass
+class Chaos:
+    """The schedule."""
+
+    crew: ChaosCrew
+    hosts: Hosts
+    seed: int
+    done: Counter[str] = field(default_factory=Counter)
+
+    def run(self, seconds: float) -> None:
+        """Bring outages about until the time is over, then demand that everything converges."""
+        self.await_begun()
+        chance, until = Random(f"{self.seed} chaos"), monotonic() + seconds
+        deck: list[Outage] = []
+        while self.crew.is_working() and monotonic() < until:
+            self.pause(chance.uniform(*QUIET))
+            deck = deck or chance.sample(OUTAGES, len(OUTAGES))
+            self.strike(chance, self.draw(deck, chance))
+        self.converge()
+
+    def await_begun(self) -> None:
+        """Wait until readers and writers are at work: how they start is nothing that an outage may hit."""
+        while self.crew.is_working() and self.crew.tally.total("written") < BEGUN:
+            sleep(LOOK)
+
+    def draw(self, deck: list[Outage], chance: Random) -> list[Outage]:
+        """Take an outage from the deck, now and then one of another server with it."""
+        chosen = [deck.pop()]
+        others = [outage for outage in deck if outage.what != chosen[0].what]
+        if others and chance.random() < TOGETHER:
+            deck.remove(others[-1])
+            chosen.append(others[-1])
+        return chosen
+
+    def strike(self, chance: Random, outages: list[Outage]) -> None:
+        """Bring outages about, together."""
+        with ExitStack() as stack:
+            for outage in outages:
+                stack.enter_context(self.hurt(outage))
+                self.done[str(outage)] += 1
+            is_resting = any(outage.undelivers for outage in outages) and chance.random() < RESTS
+            if is_resting and any(outage.hurts == "undone" for outage in outages):
+                self.crew.tally.phase.value = REST
+            if any(outage.lasts for outage in outages):
+                self.pause(chance.uniform(SHORTEST, LONGEST))
+        if is_resting:
+            self.crew.tally.phase.value = REST
+            self.pause(PROOF_INTERVAL + SETTLING)
+            self.crew.tally.phase.value = CHAOS
+
+    @contextmanager
+    def hurt(self, outage: Outage) -> Iterator[None]:
+        """Bring one about; the ledger knows before it begins, and until it has ended."""
+        known = [outage.hurts] if outage.hurts else []
+        for hurt in known:
+            self.crew.ledger.begin(hurt)
+        try:
+            with (
+                self.hosts[outage.what].hurt(outage.how)
+                if outage.what in self.hosts
+                else self.crew.without(outage.what)
+            ):
+                yield
+        finally:
+            for hurt in known:
+                self.crew.ledger.end(hurt)
+
+    def pause(self, seconds: float) -> None:
+        """Let time go by, unless somebody has failed."""
+        until = monotonic() + seconds
+        while monotonic() < until and self.crew.is_working():
+            sleep(LOOK)
+
+    def converge(self) -> None:
+        """End the writers, let what is believed become too old, have all read again, and see the log folded."""
+        self.crew.tally.phase.value = CALM
+        self.pause(PROOF_INTERVAL + SETTLING)
+        self.crew.tally.phase.value = LAST
+        deadline = monotonic() + ENDING
+        while not self.crew.tally.stop.value and not self.crew.all_ended() and monotonic() < deadline:
+            sleep(LOOK)
+        deadline = monotonic() + CONVERGED
+        while not self.crew.tally.stop.value and (left := StatisticInvalidation.objects.count()):
+            if monotonic() > deadline:
+                self.crew.fail("lost", f"{left} changes are still in the log, and nobody folds them")
+            sleep(LOOK)
