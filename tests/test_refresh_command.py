@@ -19,6 +19,7 @@ from kombu.exceptions import OperationalError as BrokerOut
 from time_machine import Traveller
 
 from statistics_cache import cold, lease, queue
+from statistics_cache.declaration import Variant
 from statistics_cache.management import refreshing
 from statistics_cache.models import StatisticEntry
 from tests.commanding import PATIENCE, Moods, declare, failed, helps, key, refuse, run, sizes
@@ -236,10 +237,14 @@ def test_async_with_force_queues_what_is_fresh(messages: Messages) -> None:
 
 
 def test_due_variants_can_be_queued(messages: Messages) -> None:
-    """With --due --async what is due is queued."""
-    assert "tests.stock: queued 4, fresh 0, failed 0.\n" in refresh("--due", "--async", "--params", '{"doubled": null}')
+    """With --due --async what is due is queued, with --force to be computed whatever is stored by then."""
+    of_stock = ("--due", "--async", "--params", '{"doubled": false}')
+    assert "tests.stock: queued 2, fresh 0, failed 0.\n" in refresh(*of_stock)
     messages.work()
-    assert fresh_stock() == [True] * 4
+    assert fresh_stock() == [True, False] * 2
+    stock.invalidate()
+    refresh(*of_stock, "--force")
+    assert [sent.get("forced") for sent in messages.take()] == [True] * 2
 
 
 def test_without_the_broker_nothing_is_queued(messages: Messages) -> None:
@@ -295,6 +300,8 @@ def test_fail_fast_stops_at_the_first_failure() -> None:
 def test_what_failed_lately_is_not_repeated_without_force(messages: Messages) -> None:
     """Until it is time to try again a failure stands, with its text, here, by a worker and in words; --force tries."""
     moody = declare(hydrate=sizes(1, 2))
+    moody(2)
+    moody.invalidate()
     Moods.does[1] = refuse(ValueError("no paint"))
     run("refresh", "tests.moody", "--params", '{"size": 1}')
     Moods.forget()
@@ -425,15 +432,40 @@ def test_threads_try_all() -> None:
 
 
 class Stoppable(ThreadPoolExecutor):
-    """An executor that tells when it is shut down."""
+    """An executor that tells when ten pieces of work wait, and when it is shut down."""
 
-    stopped = threading.Event()
+    filled, stopped = threading.Semaphore(0), threading.Event()
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Tell, when the threads have started: CPython forgets one that is interrupted while it starts."""
+        future = super().submit(*args, **kwargs)
+        self.filled.release()
+        return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Tell when what waits is dealt with."""
         super().shutdown(wait=False, cancel_futures=cancel_futures)
         self.stopped.set()
         super().shutdown(wait)
+
+
+@in_commits
+def test_what_one_thread_cannot_store_is_not_another_s_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --jobs a value that the database does not take fails its own variant alone."""
+    declare(hydrate=sizes(1, 2))
+    err, store, meeting = Telling(), cold.store, threading.Barrier(2)
+
+    def store_one(declaration: Any, variant: Variant, *args: Any) -> bool:
+        if variant.values["size"] == 1:
+            raise OperationalError("disk full")
+        err.wait()
+        return store(declaration, variant, *args)
+
+    Moods.does |= dict.fromkeys((1, 2), lambda: meeting.wait(PATIENCE))
+    monkeypatch.setattr(cold, "store", store_one)
+    ended = run("refresh", "tests.moody", "--jobs", "2", stderr=err)
+    assert (ended.code, ended.out) == (1, "tests.moody: refreshed 1, fresh 0, failed 1.\n")
+    assert ended.err.startswith(f"{key(1)} failed: it was computed and could not be stored")
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from statistics_cache.management.telling import RefreshingCommand, Words
 from statistics_cache.management.variants import AT_ONCE, all_variants, matching, split
 
 NO_VARIANT = (
-    "nothing to refresh: no variant that matches is stored or hydrated. To compute one, give all its parameters "
-    "that have no default in --params."
+    "nothing to refresh: no variant that matches is stored or hydrated. "
+    "To compute one, name in --params every parameter that has no default."
 )
 
 
