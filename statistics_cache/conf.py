@@ -142,7 +142,7 @@ def may_serve(declaration: Declaration[..., Any], found: Found[Any], allow_stale
 
     A value whose source changed is given only by a statistic that revalidates.
     """
-    if found.state == "expired" or (found.reason == "source" and declaration.on_change == "expire"):
+    if found.state == "expired" or (found.is_changed and declaration.on_change == "expire"):
         return False
     bounds = limits(declaration)
     return bounds.stale_ttl > bounds.ttl if allow_stale is None else allow_stale

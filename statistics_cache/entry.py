@@ -102,6 +102,7 @@ class Found(NamedTuple, Generic[T_co]):
     copy: Copy
     state: State
     reason: Reason | None
+    is_changed: bool = False  # whether its source has, whatever the reason is
 
     def answer(self, tier: Tier | None = None) -> Answer[T_co]:
         """Give this as a reader sees it now."""

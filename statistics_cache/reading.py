@@ -195,7 +195,7 @@ def best(
     for copy in sorted(of_epoch, key=lambda copy: (copy.database == proof.database, copy.computed_at), reverse=True):
         state, reason = judge(copy, now, bounds, current=copy.database == proof.database)
         if (found := opened(declaration, copy, state, reason)) is not None:
-            return found
+            return found._replace(is_changed=copy.database != proof.database)
     return None
 
 
@@ -242,7 +242,7 @@ def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T
     found = proof and best(declaration, [read.copy, proof.copy], proof, read.at, limits_of(declaration, variant))
     if not found or found.state == "expired":
         return Search(None)
-    return Search(found._replace(state="stale", reason="transaction"))
+    return Search(found._replace(state="stale", reason="transaction", is_changed=False))
 
 
 def search_inside(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
