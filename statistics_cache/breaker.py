@@ -24,6 +24,11 @@ class Breaker:
         self.retry_at = 0.0
         self.lock = Lock()
 
+    @property
+    def rests(self) -> bool:
+        """Tell whether nobody is to ask the server now; unlike `allows` it takes nobody's turn to probe."""
+        return self.is_open and self.clock() < self.retry_at
+
     def allows(self) -> bool:
         """Tell whether the caller may ask the server; when a pause is over, one caller is told so."""
         if not self.is_open:

@@ -3,14 +3,15 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from celery import current_app
 from django.core.cache import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
+from django.db import connections
 from kombu.exceptions import OperationalError
 
 from . import cold, hot
@@ -20,9 +21,10 @@ from .declaration import Declaration, Variant
 from .entry import Generations, Row
 from .keys import queued_key
 from .schedule import REFRESH
-from .transactions import after_commit_once, in_transaction
+from .transactions import after_commit_once, in_transaction, is_manual
 
 R = TypeVar("R")
+Published = Literal["queued", "already queued", "refused"]
 
 OUTLIVES = 1.0  # seconds that a note outlives the lease, so that who queues again finds the lease expired
 GRACE = timedelta(seconds=10)  # between the exception that ends a compute at its time limit and the kill
@@ -81,7 +83,8 @@ class Wanted:
         """Spell the state: another one when the source changes, when a compute is stored, and when one fails."""
         computed_at = self.row.copy.computed_at if self.row and self.row.copy else 0.0
         failures = self.row.failures if self.row else 0
-        return f"{self.database.generation}.{self.database.epoch}.{computed_at:.6f}.{failures}"
+        forced = ".forced" if self.forced else ""
+        return f"{self.database.generation}.{self.database.epoch}.{computed_at:.6f}.{failures}{forced}"
 
     @property
     def note(self) -> str:
@@ -97,33 +100,35 @@ class Wanted:
 def later(wanted: Wanted) -> bool:
     """Queue a refresh unless one is queued for this state, after the commit if there is a transaction.
 
-    Tells whether one is queued, or will be: False means that the broker is out. Never raises for that.
+    Tells whether one is queued, or will be: False means that the broker is out, or that the commit cannot be seen
+    (`set_autocommit(False)`). Never raises for that.
     """
     alias = cold.alias_of(wanted.declaration)
     if not in_transaction(alias):
-        return publish(wanted)
+        return publish(wanted) != "refused"
     after_commit_once(alias, wanted)
-    return True
+    return not is_manual(connections[alias])
 
 
-def publish(wanted: Wanted) -> bool:
+def publish(wanted: Wanted) -> Published:
     """Publish one message unless the note says that it was; asks a broker that is out once per pause."""
-    probes = breaker.is_open
-    if probes and not breaker.allows():
-        return False
+    if breaker.rests:
+        return "refused"
     if not take_note(wanted.note):
-        return True
+        return "already queued"
+    probes = breaker.is_open
     with turn.taken() as is_mine:
-        if is_mine and (probes or not breaker.is_open) and is_sent(wanted):
-            return True
+        if is_mine and (breaker.allows() if probes else not breaker.is_open) and is_sent(wanted):
+            return "queued"
     drop_note(wanted.note)
-    return False
+    return "refused"
 
 
 def is_sent(wanted: Wanted) -> bool:
     """Send, tell the breaker what came of it, and give whether the broker took it."""
+    task = current_app.tasks[REFRESH]  # one that is not registered is no outage
     try:
-        send(wanted)
+        send(task, wanted)
     except outages() as error:
         breaker.failed(error)
         return False
@@ -131,10 +136,9 @@ def is_sent(wanted: Wanted) -> bool:
     return True
 
 
-def send(wanted: Wanted) -> None:
+def send(task: Any, wanted: Wanted) -> None:
     """Hand the message to Celery: names and JSON text alone. It expires as the note does, and is then queued anew."""
     declaration = wanted.declaration
-    task = current_app.tasks[REFRESH]
     expires = limits(declaration).stale_ttl if wanted.forced else settings().LEASE_TTL
     options: dict[str, Any] = {"expires": expires, "ignore_result": True, "retry": False}
     if queue := declaration.queue or settings().QUEUE:
@@ -159,7 +163,11 @@ def take_note(name: str) -> bool:
 
 
 def keep_note(wanted: Wanted) -> None:
-    """Let the note last as long as the lease that is taken now: who computes it needs nobody else to."""
+    """Let the note last as long as the lease that is taken now: who computes it needs nobody else to.
+
+    That of a forced refresh is forgotten instead: whoever asks for another one from now on wants what is new by then.
+    """
+    drop_note(replace(wanted, forced=True).note)
     on_notes(lambda cache: cache.set(wanted.note, 1, timeout=settings().LEASE_TTL + OUTLIVES))
 
 

@@ -19,9 +19,10 @@ FIRST_RETRY, LAST_RETRY = 1.0, 60.0  # seconds until a refresh that met a databa
 def refresh(self: "Task[..., Any]", statistic: str, parameters: str, forced: bool = False) -> None:
     """Refresh one variant; `parameters` is JSON text, as the database keeps it.
 
-    What is fresh is promoted and no more, unless it is `forced`, or due and hydrated. While the database is out it is
-    tried again, with backoff and jitter; anything else is recorded on the entry and raised. A message that names no
-    statistic, or no variant of one, is logged and dropped: other code has sent it.
+    What is fresh is promoted and no more, unless it is `forced`, or due and hydrated. While the database is out, and
+    while another computes what is forced, it is tried again, with backoff and jitter; anything else is recorded on the
+    entry and raised. A message that names no statistic, or no variant of one, is logged and dropped: other code has
+    sent it.
     """
     try:
         declaration = registry.get(str(statistic)).declaration
@@ -36,7 +37,7 @@ def refresh(self: "Task[..., Any]", statistic: str, parameters: str, forced: boo
         if retries:
             raise self.retry(exc=error, countdown=pause_after(self.request.retries)) from error
         raise
-    if outcome == "unproven" and retries:
+    if (outcome == "unproven" or (forced and outcome == "busy")) and retries:
         raise self.retry(countdown=pause_after(self.request.retries))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle, islice
+from itertools import cycle, islice, takewhile
 from time import monotonic, time
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -76,13 +76,14 @@ def prune(declarations: Declarations) -> int:
 def queue_wanted(declarations: Iterable[Declaration[..., Any]], changed: Changed) -> int:
     """Queue the hydrated variants that are wanted: those never computed, then the oldest, of equals the costliest.
 
-    At most BATCH, each once; none while the broker is out.
+    At most BATCH new ones, each once: what waits for a worker is in nobody's way. None while the broker is out.
     """
     if not (settings().HYDRATION_ENABLED and settings().ENABLED):
         return 0
     found = [each for declaration in declarations for each in wanted(declaration, changed)]
-    chosen = sorted(found, key=urgency)[: settings().BATCH]
-    return sum(1 for each in chosen if queue.later(each))
+    published = takewhile(lambda result: result != "refused", map(queue.publish, sorted(found, key=urgency)))
+    new = (result for result in published if result == "queued")
+    return sum(1 for _ in islice(new, settings().BATCH))
 
 
 def urgency(each: Wanted) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import pytest
+from celery import current_app
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from statistics_cache.api import registry
 from statistics_cache.declaration import Variant
 from statistics_cache.entry import Generations
 from statistics_cache.queue import Wanted
+from statistics_cache.schedule import REFRESH
 from tests.messages import Messages
 from tests.samples import Color
 
@@ -73,7 +75,8 @@ def through_the_queue(function: Any, values: dict[str, Any]) -> tuple[Variant, V
         variant = declared.declaration.variant((), values)
     except ParameterError:
         reject()
-    queue.send(Wanted(declared.declaration, variant, Generations(0, 0), None))
+    task = current_app.tasks[REFRESH]
+    queue.send(task, Wanted(declared.declaration, variant, Generations(0, 0), None))
     (message,) = Messages().take()
     return variant, registry.get(message["statistic"]).declaration.restore(message["parameters"])
 

@@ -63,9 +63,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Wanted]:
     handed: list[Wanted] = []
     send = queue.send
 
-    def note(wanted: Wanted) -> None:
+    def note(task: Any, wanted: Wanted) -> None:
         handed.append(wanted)
-        send(wanted)
+        send(task, wanted)
 
     monkeypatch.setattr(queue, "send", note)
     return handed
@@ -623,3 +623,18 @@ def test_refresh_later_tells_of_an_outage(
     assert messages.take() == []
     assert shelf.refresh_later(Color.RED) is True
     assert len(messages.take()) == 1
+
+
+@ON_LOCMEM
+def test_who_has_nothing_to_send_takes_nobodys_turn_to_probe(changed: Any, broker: Any, messages: Messages) -> None:
+    """A reader that finds its refresh queued already leaves the probe of a broker that was out to the next one."""
+    shelf(Color.RED)
+    assert len(messages.take()) == 1
+    broker(NOWHERE)
+    stock.answer(Color.RED, wait=False)
+    assert queue.breaker.is_open
+    broker("memory://")
+    queue.breaker.retry_at = 0.0
+    shelf(Color.RED)
+    stock.answer(Color.RED, wait=False)
+    assert not queue.breaker.is_open

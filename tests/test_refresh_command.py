@@ -432,14 +432,15 @@ def test_threads_try_all() -> None:
 
 
 class Stoppable(ThreadPoolExecutor):
-    """An executor that tells when ten pieces of work wait, and when it is shut down."""
+    """An executor that tells when all of ten variants wait for its threads, and when it is shut down."""
 
-    filled, stopped = threading.Semaphore(0), threading.Event()
+    full, stopped = threading.Event(), threading.Event()
 
     def submit(self, *args: Any, **kwargs: Any) -> Any:
-        """Tell, when the threads have started: CPython forgets one that is interrupted while it starts."""
+        """Tell, for CPython forgets a thread when it is interrupted while it starts one."""
         future = super().submit(*args, **kwargs)
-        self.filled.release()
+        if args[1].variant.values["size"] == 9:
+            self.full.set()
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -447,6 +448,15 @@ class Stoppable(ThreadPoolExecutor):
         super().shutdown(wait=False, cancel_futures=cancel_futures)
         self.stopped.set()
         super().shutdown(wait)
+
+
+@pytest.fixture
+def stoppable(monkeypatch: pytest.MonkeyPatch) -> type[Stoppable]:
+    """Have a command use such an executor."""
+    monkeypatch.setattr(refreshing, "ThreadPoolExecutor", Stoppable)
+    Stoppable.full.clear()
+    Stoppable.stopped.clear()
+    return Stoppable
 
 
 @in_commits
@@ -478,18 +488,17 @@ def ctrl_c() -> Iterator[None]:
 
 @in_commits
 @pytest.mark.usefixtures("ctrl_c")
-def test_interrupted_threads_begin_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_threads_begin_nothing_more(stoppable: type[Stoppable]) -> None:
     """With --jobs, Ctrl-C lets what has begun end, begins nothing more, and ends the command with 130."""
     declare(hydrate=sizes(*range(10)))
-    monkeypatch.setattr(refreshing, "ThreadPoolExecutor", Stoppable)
-    Stoppable.stopped.clear()
 
     def interrupt() -> None:
+        assert stoppable.full.wait(PATIENCE)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         wait()
 
     def wait() -> None:
-        assert Stoppable.stopped.wait(PATIENCE)
+        assert stoppable.stopped.wait(PATIENCE)
 
     Moods.does |= dict.fromkeys(range(1, 10), wait) | {0: interrupt}
     ended = run("refresh", "tests.moody", "--jobs", "2")
@@ -506,16 +515,14 @@ class Interrupting(StringIO):
 
 
 @in_commits
-def test_threads_are_stopped_before_the_command_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_stopped_before_the_command_ends(stoppable: type[Stoppable]) -> None:
     """With --jobs, Ctrl-C while something is written stops the threads as well, before anything else is done."""
     declare(hydrate=sizes(1, 2, 3))
-    monkeypatch.setattr(refreshing, "ThreadPoolExecutor", Stoppable)
-    Stoppable.stopped.clear()
     Moods.does |= dict.fromkeys((1, 2, 3), refuse(ValueError("no paint")))
     with pytest.raises(CommandError) as caught:  # whose traceback holds on to everything
         call_command("refresh_statistics", "tests.moody", "--jobs", "2", stdout=StringIO(), stderr=Interrupting())
     assert caught.value.returncode == 130
-    assert Stoppable.stopped.is_set()
+    assert stoppable.stopped.is_set()
 
 
 def test_in_a_transaction_one_thread_does_all() -> None:

@@ -76,7 +76,7 @@ def count(patch: Patch) -> None:
 
 def set_generation(patch: Patch) -> None:
     """Set generations to a random number instead of moving them."""
-    patch.setattr(hot, "bump_one", lambda cache, name: cache.set(name, draw().getrandbits(52)))
+    patch.setattr(hot, "bump_one", lambda cache, name: cache.set(name, draw().getrandbits(52)) is None)
 
 
 def take_missing_for_zero(patch: Patch) -> None:
