@@ -1,0 +1,83 @@
+"""What is too large or too many: refused by name, or pruned, before a server suffers."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from time_machine import Traveller
+
+from statistics_cache import ComputeFailed, PayloadError, hot, statistic, upkeep
+from statistics_cache.models import StatisticEntry
+from tests.conftest import Backend
+from tests.samples import Color, Computed, stock
+
+pytestmark = [
+    pytest.mark.django_db(databases=["default", "postgres"]),
+    pytest.mark.usefixtures("backend"),
+]
+
+
+def long_text(length: int) -> str:
+    """Give a text whose JSON has two bytes more than its length."""
+    Computed.note("long_text")
+    return "x" * length
+
+
+def test_a_payload_above_the_limit_is_an_error(conf: Any) -> None:
+    """The error names statistic, size and limit; nothing is stored, and the compute counts as failed."""
+    conf(MAX_PAYLOAD=100)
+    text = statistic(name="tests.text", ttl=timedelta(minutes=5))(long_text)
+    assert text(98) == "x" * 98
+    with pytest.raises(PayloadError, match=r"tests\.text: its value has 101 bytes as JSON, more than MAX_PAYLOAD"):
+        text(99)
+    assert text.get(99) is None
+    with pytest.raises(ComputeFailed):
+        text(99)
+    assert Computed.of("long_text") == 2
+
+
+def test_a_value_that_is_set_is_measured_too(conf: Any) -> None:
+    """`.set` refuses what a compute would."""
+    conf(MAX_PAYLOAD=100)
+    text = statistic(name="tests.text")(long_text)
+    with pytest.raises(PayloadError, match="MAX_PAYLOAD"):
+        text.set(99, result="x" * 99)
+    assert StatisticEntry.objects.filter(statistic="tests.text").exclude(payload=None).count() == 0
+
+
+def test_a_hot_copy_above_the_limit_is_a_miss() -> None:
+    """What somebody else has put into the cache is not even decoded."""
+    stock(Color.RED)
+    variant = stock.declaration.variant((Color.RED,), {})
+    name = hot.hot_keys(stock.declaration, variant, "statistics")[0]
+    text = caches["statistics"].get(name)
+    assert text
+    caches["statistics"].set(name, text + " " * 2_000_000)
+    assert stock.answer(Color.RED).tier == "cold"
+    assert stock.answer(Color.RED).tier == "hot"
+
+
+def number(number: int) -> int:
+    """Have as many variants as there are numbers."""
+    return number
+
+
+def test_the_least_recently_computed_are_pruned(conf: Any, clock: Traveller, backend: Backend) -> None:
+    """A statistic keeps MAX_ENTRIES variants; the tick prunes those computed longest ago, and no other statistic's."""
+    conf(MAX_ENTRIES=5)
+    numbered = statistic(name="tests.numbered")(number)
+    stock(Color.RED)
+    for each in range(9):
+        clock.shift(1)
+        numbered(each)
+    numbered.refresh(0)
+    declarations: list[Any] = [numbered.declaration, stock.declaration]
+    pruned = 0
+    for _ in declarations:  # one statistic a tick
+        pruned += upkeep.tick(declarations).pruned
+        clock.shift(30)
+    left = StatisticEntry.objects.using(backend.database).filter(statistic="tests.numbered")
+    assert pruned == 4
+    assert {row.payload for row in left} == {"0", "5", "6", "7", "8"}
+    assert stock.entry(Color.RED) is not None
