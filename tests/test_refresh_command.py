@@ -261,7 +261,7 @@ def test_without_the_broker_nothing_is_queued(messages: Messages) -> None:
 def test_a_broker_that_goes_away_ends_it(monkeypatch: pytest.MonkeyPatch, messages: Messages) -> None:
     """What was queued before the broker went is told."""
 
-    def send(wanted: queue.Wanted) -> None:
+    def send(_: object, wanted: queue.Wanted) -> None:
         if len(sent) == 2:
             raise BrokerOut
         sent.append(wanted.variant.key)

@@ -1,6 +1,8 @@
 """Statistics that note each compute, and a worker that notes what it is asked for."""
 
 import os
+import signal
+from threading import Thread
 from time import sleep
 from typing import Any
 
@@ -11,6 +13,7 @@ from tests.models import Paint
 from tests.worker.agreed import BRIEF, BRIEF_STALE, COLORS, HOUR, TIME_LIMIT, WARM
 from tests.worker.notebook import Notebook
 
+STDIN = 0
 notebook = Notebook(os.environ.get("NOTEBOOK_URL", "redis://127.0.0.1:1"))
 
 
@@ -67,7 +70,15 @@ def limited(color: str) -> int:
 
 def note_ready(**_: Any) -> None:
     """Note that a worker takes messages, or that a beat sends them."""
+    Thread(target=end_with_parent, daemon=True).start()
     notebook.note("ready")
+
+
+def end_with_parent() -> None:
+    """End the whole group when nobody is left who could write to its standard input: the tests were killed."""
+    while os.read(STDIN, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
 
 
 def note_task(task: Any, kwargs: dict[str, Any], **_: Any) -> None:
