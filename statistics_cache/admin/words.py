@@ -66,8 +66,11 @@ def spell_parameters(params: str) -> str:
 
 
 def pretty(payload: str) -> str:
-    """Give a stored value as JSON that a person reads."""
-    return json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
+    """Give a stored value as JSON that a person reads; as it is stored, where it is none."""
+    try:
+        return json.dumps(json.loads(payload), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return payload
 
 
 def why(state: State | None, reason: Reason | None, bounds: Limits, cause: str) -> str:

@@ -12,6 +12,7 @@ from statistics_cache.api import registry
 from statistics_cache.entry import Entry
 from statistics_cache.upkeep import Ticked
 from tests.commanding import Ended, run
+from tests.outages.pages import PAGES, check_page
 from tests.outages.world import Needs, World
 from tests.samples import STALE_TTL, Color, Stock
 
@@ -217,4 +218,5 @@ VERBS: dict[str, Verb] = {
     "clear command": Verb(partial(mark_old, command("clear", interactive=False)), check_ended),
     "hydrate command": Verb(command("hydrate"), check_ended),
     "queue command": Verb(command("refresh", "--async", "--force"), check_ended),
+    **{name: Verb(ask, check_page, "reads") for name, ask in PAGES.items()},
 }

@@ -27,6 +27,14 @@ def refused() -> Iterator[str]:
         yield address(bound)
 
 
+def own_valkey() -> ValkeyServer:
+    """Give a Valkey on a port that the system chose: servers that look for one at the same time find the same."""
+    with socket.socket() as bound:
+        bound.bind((HOST, 0))
+        port: int = bound.getsockname()[1]
+    return ValkeyServer(port=port)
+
+
 def address(bound: socket.socket) -> str:
     """Give host and port as in a URL."""
     return f"{HOST}:{bound.getsockname()[1]}"
@@ -53,7 +61,7 @@ class Stoppable:
 @contextmanager
 def stoppable() -> Iterator[Stoppable]:
     """Run a Valkey of its own."""
-    with ValkeyServer() as server:
+    with own_valkey() as server:
         made = Stoppable(server)
         try:
             yield made

