@@ -96,8 +96,17 @@ class Valkey:
 
     def snapshot(self) -> bytes:
         """Save, and give what is saved."""
-        self.admin.save()
+        until(self.has_saved, "not saved")
         return self.saved.read_bytes()
+
+    def has_saved(self) -> bool:
+        """Save, unless it is busy writing the same for its replica."""
+        try:
+            return bool(self.admin.save())
+        except redis.ResponseError as error:
+            if "in progress" not in str(error):
+                raise
+            return False
 
     @property
     def saved(self) -> Path:
