@@ -4,7 +4,7 @@ A generation is `sum(base) + sum(jump)` over an entry's scopes, of folded and un
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from random import randint
 
@@ -14,6 +14,8 @@ from django.db.models import BigIntegerField
 from .entry import Generations
 from .keys import EPOCH_SCOPE, EVERY_SCOPE
 from .models import StatisticInvalidation, StatisticScope
+
+Totals = Mapping[tuple[str, str], int]  # by statistic and scope
 
 MAX_JUMP = 2**31 - 1  # random, so that two histories never reach one sum; small, so that sums stay in a bigint
 FOLDED_AT_ONCE = 1_000  # log rows in one transaction, short enough that no writer of a database file waits for long
@@ -30,20 +32,18 @@ def record(alias: str, statistic: str, scopes: Iterable[str], cause: str) -> int
     return jump
 
 
-def sums_sql(alias: str, scopes: int) -> str:
-    """Give the SQL of one row (scope, total) per scope that ever moved; its arguments are `sums_arguments` of them."""
+def sums_sql(alias: str, where: str) -> str:
+    """Give the SQL of one row (statistic, scope, total) per scope that ever moved.
+
+    `where` is SQL for the table of sums and for the log alike; its arguments are bound twice.
+    """
     connection = connections[alias]
     quote = connection.ops.quote_name
     total = f"CAST(SUM(n) AS {BigIntegerField().cast_db_type(connection)})"
-    where = f"WHERE statistic = %s AND scope IN ({', '.join(['%s'] * scopes)})"
-    folded = f"SELECT scope, base AS n FROM {quote(StatisticScope._meta.db_table)} {where}"  # noqa: S608
-    logged = f"SELECT scope, jump AS n FROM {quote(StatisticInvalidation._meta.db_table)} {where}"  # noqa: S608
-    return f"SELECT scope, {total} AS total FROM ({folded} UNION ALL {logged}) moved GROUP BY scope"  # noqa: S608
-
-
-def sums_arguments(statistic: str, scopes: Collection[str]) -> list[str]:
-    """Give the arguments of `sums_sql` for these scopes."""
-    return [statistic, *scopes] * 2
+    folded = f"SELECT statistic, scope, base AS n FROM {quote(StatisticScope._meta.db_table)} {where}"  # noqa: S608
+    logged = f"SELECT statistic, scope, jump AS n FROM {quote(StatisticInvalidation._meta.db_table)} {where}"  # noqa: S608
+    moved = f"{folded} UNION ALL {logged}"
+    return f"SELECT statistic, scope, {total} AS total FROM ({moved}) moved GROUP BY statistic, scope"  # noqa: S608
 
 
 def all_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
@@ -51,9 +51,10 @@ def all_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     return (EVERY_SCOPE, EPOCH_SCOPE, *scopes)
 
 
-def add_up(totals: dict[str, int], scopes: Iterable[str]) -> Generations:
+def add_up(totals: Totals, statistic: str, scopes: Iterable[str]) -> Generations:
     """Give an entry's generations from the totals of its scopes; a scope that never moved counts 0."""
-    return Generations(sum(totals.get(scope, 0) for scope in all_scopes(scopes)), totals.get(EPOCH_SCOPE, 0))
+    generation = sum(totals.get((statistic, scope), 0) for scope in all_scopes(scopes))
+    return Generations(generation, totals.get((statistic, EPOCH_SCOPE), 0))
 
 
 def fold(alias: str) -> list[StatisticInvalidation] | None:

@@ -1,134 +1,30 @@
-"""The cold tier: reading rows together with what proves them, storing behind the fence, deleting."""
+"""The cold tier: which database holds what, storing behind the fence, choosing rows, deleting them."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings as django_settings
-from django.db import InterfaceError, InternalError, OperationalError, connections, router
+from django.db import InterfaceError, InternalError, OperationalError, router
 from django.db.models import F, Q, QuerySet
 
-from .changelog import add_up, all_scopes, sums_arguments, sums_sql
 from .declaration import Declaration, Variant
-from .entry import CLOCK_TOLERANCE, Copy, Generations, Row, moment
+from .entry import CLOCK_TOLERANCE, Copy, moment
 from .exceptions import ParameterError
 from .keys import EVERY_SCOPE
 from .models import KEPT_COSTS, StatisticEntry
-from .transactions import in_transaction
 
 # What Django raises when a database is out, locked, full or read-only; the last is an InternalError of PostgreSQL.
 OUTAGES = (OperationalError, InterfaceError, InternalError)
 SCOPE_SEPARATOR = "\n"  # JSON spells it \n, so no scope holds it
-COLUMNS = (
-    "key",
-    "payload",
-    "generation",
-    "epoch",
-    "computed_at",
-    "cost",
-    "failures",
-    "last_error",
-    "retry_at",
-    "failed_generation",
-)
 PRUNED = 1_000  # rows deleted of one statistic in one tick: what is expired harms nobody and can wait
 READ_AT_ONCE = 500  # variants in one statement; SQLite takes at least 32,766 arguments, and each has a few
-
-
-class Proof(NamedTuple):
-    """One variant's row, and the database's generations at the same instant."""
-
-    row: Row | None
-    database: Generations
-
-    @property
-    def copy(self) -> Copy | None:
-        """Give the row's copy, if it has one of this epoch; one of another epoch was cleared."""
-        copy = self.row.copy if self.row else None
-        return copy if copy and copy.database.epoch == self.database.epoch else None
 
 
 def alias_of(declaration: Declaration[..., Any]) -> str:
     """Give the database that holds a statistic's rows and sources."""
     return declaration.using or router.db_for_write(StatisticEntry)
-
-
-def prove(
-    declaration: Declaration[..., Any], variants: Sequence[Variant], *, payloads: bool = True
-) -> dict[str, Proof] | None:
-    """Read rows and generations of variants in one statement, by key; None when the database is out.
-
-    Without `payloads` a copy's payload is empty, which spares reading much. Inside a transaction the error is raised
-    instead: it has already spoilt the transaction.
-    """
-    alias = alias_of(declaration)
-    try:
-        found: dict[str, Proof] = {}
-        for start in range(0, len(variants), READ_AT_ONCE):
-            found |= _prove(alias, declaration, variants[start : start + READ_AT_ONCE], payloads)
-        return found
-    except OUTAGES:
-        if in_transaction(alias):
-            raise
-        return None
-
-
-def _prove(
-    alias: str, declaration: Declaration[..., Any], variants: Sequence[Variant], payloads: bool = True
-) -> dict[str, Proof]:
-    scopes = list(dict.fromkeys(scope for variant in variants for scope in all_scopes(variant.scopes)))
-    keys = [variant.key for variant in variants]
-    arguments = [declaration.fingerprint, *keys, *sums_arguments(declaration.name, scopes)]
-    rows: dict[str, Row] = {}
-    totals: dict[str, int] = {}
-    with connections[alias].cursor() as cursor:
-        cursor.execute(proof_sql(alias, len(keys), len(scopes), payloads), arguments)
-        for is_total, *columns in cursor.fetchall():
-            if is_total:
-                totals[columns[0]] = int(columns[2])
-            else:
-                rows[columns[0]] = read_row(alias, columns)
-    return {variant.key: Proof(rows.get(variant.key), add_up(totals, variant.scopes)) for variant in variants}
-
-
-@lru_cache(maxsize=256)
-def proof_sql(alias: str, keys: int, scopes: int, payloads: bool) -> str:
-    """Give the statement, made once per shape: rows and sums must be of one instant, also where there is no row."""
-    quote = connections[alias].ops.quote_name
-    columns = dict(zip(COLUMNS, map(quote, COLUMNS), strict=True))
-    if not payloads:
-        columns["payload"] = f"CASE WHEN {columns['payload']} IS NULL THEN NULL ELSE '' END"
-    names = ", ".join(columns.values())
-    rows = (
-        f"SELECT 0, {names} FROM {quote(StatisticEntry._meta.db_table)} "  # noqa: S608  (names only; values are bound)
-        f"WHERE {quote('schema')} = %s AND {quote('key')} IN ({', '.join(['%s'] * keys)})"
-    )
-    nulls = ", ".join(["NULL"] * (len(COLUMNS) - 3))
-    sums = f"SELECT 1, scope, NULL, total, {nulls} FROM ({sums_sql(alias, scopes)}) sums"  # noqa: S608
-    return f"{rows} UNION ALL {sums}"
-
-
-def read_row(alias: str, columns: Sequence[Any]) -> Row:
-    """Make a row of the columns that the statement gives."""
-    _, payload, generation, epoch, computed_at, cost, failures, last_error, retry_at, failed = columns
-    copy = None
-    if payload is not None:
-        computed = read_time(alias, "computed_at", computed_at) or 0.0
-        copy = Copy(payload, computed, cost, Generations(generation, epoch), "cold")
-    return Row(copy, failures, last_error, read_time(alias, "retry_at", retry_at), failed)
-
-
-def read_time(alias: str, field: str, value: Any) -> float | None:
-    """Give a column's time in seconds, through the converters of its field and backend."""
-    if value is None:
-        return None
-    connection = connections[alias]
-    column = StatisticEntry._meta.get_field(field).get_col(StatisticEntry._meta.db_table)  # type: ignore[union-attr]
-    for convert in (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)):
-        value = convert(value, column, connection)
-    return seconds_of(value)
 
 
 def seconds_of(stored: datetime) -> float:

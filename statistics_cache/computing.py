@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from django.db import connections
 
-from . import cold, hot, lease, queue
+from . import cold, hot, lease, proving, queue
 from .conf import check_size, limits, limits_of, may_serve, settings
 from .declaration import Declaration, Variant
 from .entry import Answer, Capture, Copy, Found, Limits, Search, microseconds, moment
@@ -329,7 +329,7 @@ def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]
     at = microseconds(time())
     taken = mark(alias, declaration.name)
     hot_tokens = hot.read(declaration, variant).tokens or hot.start_tokens(declaration, [variant])[0]
-    proofs = cold.prove(declaration, [variant])
+    proofs = proving.prove(declaration, [variant])
     if proofs is None:
         return Search(None)
     proof = proofs[variant.key]

@@ -176,6 +176,11 @@ class Declaration(Generic[P, T]):
         known = set(names)
         return max((shape for shape in self.shapes if set(shape) <= known), key=len, default=())
 
+    @property
+    def is_hydrated(self) -> bool:
+        """Tell whether `hydrate=` says which variants to keep warm."""
+        return self.hydrate is not False
+
     def hydrated(self) -> Mapping[str, Variant]:
         """Give the variants to hydrate by key; a callable is asked each time. Raises DeclarationError, ParameterError,
         and what the callable raises."""

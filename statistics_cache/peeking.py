@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from . import cold, hot
+from . import cold, hot, proving
 from .conf import limits, limits_of
 from .declaration import Declaration, Variant
 from .entry import Copy, Entry, Found, Reason, Row, State, judge
-from .proving import Pair, prove_together
+from .proving import Pair
 from .reading import best, search_without_database
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ def peek(declaration: Declaration[..., T], variant: Variant) -> Entry[T] | None:
 def peek_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Peek[T]]:
     """Look at variants: one round trip, one statement, and the judgement of a read."""
     reads = hot.read_many(declaration, variants)
-    proofs = cold.prove(declaration, variants)
+    proofs = proving.prove(declaration, variants)
     if proofs is None:
         pairs = zip(variants, reads, strict=True)
         return [Peek(search_without_database(declaration, *pair).found, None) for pair in pairs]
@@ -39,7 +39,7 @@ def peek_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> 
     ]
 
 
-def peek_at(declaration: Declaration[..., T], variant: Variant, read: hot.Read, proof: cold.Proof) -> Peek[T]:
+def peek_at(declaration: Declaration[..., T], variant: Variant, read: hot.Read, proof: proving.Proof) -> Peek[T]:
     """Judge what both tiers hold of one variant."""
     bounds = limits_of(declaration, variant)
     return Peek(best(declaration, [read.copy, proof.copy], proof, read.at, bounds), proof.row)
@@ -61,7 +61,7 @@ class Look(NamedTuple):
     state: State | None
     reason: Reason | None
     read: hot.Read
-    proof: cold.Proof
+    proof: proving.Proof
 
 
 class Looks(NamedTuple):
@@ -76,12 +76,12 @@ def look_together(pairs: Sequence[Pair], numbers: Collection[str] = ()) -> Looks
     """Look at variants of several statistics, and at numbers of the hot tier: one round trip, and one statement for
     each database."""
     reads, tick, found = hot.read_together(pairs, numbers)
-    proofs = prove_together(pairs)
+    proofs = proving.prove_together(pairs)
     looks = [look_at(*pair, read, proof) for pair, read, proof in zip(pairs, reads, proofs, strict=True)]
     return Looks(looks, tick, found)
 
 
-def look_at(declaration: Declaration[..., Any], variant: Variant, read: hot.Read, proof: cold.Proof) -> Look:
+def look_at(declaration: Declaration[..., Any], variant: Variant, read: hot.Read, proof: proving.Proof) -> Look:
     """Judge what both tiers hold of one variant as a read does, save that no copy is decoded."""
     known = [copy for copy in (read.copy, proof.copy) if copy and copy.database.epoch == proof.database.epoch]
     if not known:

@@ -1,86 +1,123 @@
-"""Proofs of variants of several statistics together, for who looks at many: one statement for each database."""
+"""The proof: rows, and the database's generations at the same instant, in one statement for many variants."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections
-from django.db.models import BigIntegerField
 
-from .changelog import add_up, all_scopes
-from .cold import COLUMNS, Proof, alias_of, read_row
+from . import cold
+from .changelog import Totals, add_up, all_scopes, sums_sql
 from .declaration import Declaration, Variant
-from .entry import Row
-from .models import StatisticEntry, StatisticInvalidation, StatisticScope
+from .entry import Copy, Generations, Row
+from .models import StatisticEntry
+from .transactions import in_transaction
 
 Pair = tuple[Declaration[..., Any], Variant]
-Totals = dict[tuple[str, str], int]  # by statistic and scope
+
+COLUMNS = (
+    "schema",
+    "key",
+    "payload",
+    "generation",
+    "epoch",
+    "computed_at",
+    "cost",
+    "failures",
+    "last_error",
+    "retry_at",
+    "failed_generation",
+)
+
+
+class Proof(NamedTuple):
+    """One variant's row, and the database's generations at the same instant."""
+
+    row: Row | None
+    database: Generations
+
+    @property
+    def copy(self) -> Copy | None:
+        """Give the row's copy, if it has one of this epoch; one of another epoch was cleared."""
+        copy = self.row.copy if self.row else None
+        return copy if copy and copy.database.epoch == self.database.epoch else None
+
+
+def prove(
+    declaration: Declaration[..., Any], variants: Sequence[Variant], *, payloads: bool = True
+) -> dict[str, Proof] | None:
+    """Read rows and generations of a statistic's variants, by key; None when the database is out.
+
+    Without `payloads` a copy's payload is empty, which spares reading much. Inside a transaction the error is raised
+    instead: it has already spoilt the transaction.
+    """
+    alias = cold.alias_of(declaration)
+    try:
+        return prove_on(alias, [(declaration, variant) for variant in variants], payloads)
+    except cold.OUTAGES:
+        if in_transaction(alias):
+            raise
+        return None
 
 
 def prove_together(pairs: Sequence[Pair]) -> list[Proof]:
-    """Read rows, without their payloads, and generations of variants, in order; raises what the database raises."""
-    found: dict[tuple[str, str], Proof] = {}
-    for alias in {alias_of(declaration) for declaration, _ in pairs}:
-        found |= prove_on(alias, [pair for pair in pairs if alias_of(pair[0]) == alias])
-    return [found[declaration.name, variant.key] for declaration, variant in pairs]
+    """Read rows, without their payloads, and generations of variants of several statistics, in order.
+
+    Raises what the database raises.
+    """
+    found: dict[str, Proof] = {}
+    for alias in {cold.alias_of(declaration) for declaration, _ in pairs}:
+        found |= prove_on(alias, [pair for pair in pairs if cold.alias_of(pair[0]) == alias], payloads=False)
+    return [found[variant.key] for _, variant in pairs]
 
 
-def prove_on(alias: str, pairs: Sequence[Pair]) -> dict[tuple[str, str], Proof]:
-    """Read what one database holds: a row counts where both its schema and its key are those of the variant."""
-    declarations = list(dict.fromkeys(declaration for declaration, _ in pairs))
-    schemas = list(dict.fromkeys(declaration.fingerprint for declaration in declarations))
-    scopes = list(dict.fromkeys(scope for _, variant in pairs for scope in all_scopes(variant.scopes)))
+def prove_on(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str, Proof]:
+    """Read what one database holds of variants, by key, so many in one statement."""
+    found: dict[str, Proof] = {}
+    for start in range(0, len(pairs), cold.READ_AT_ONCE):
+        found |= prove_at_once(alias, pairs[start : start + cold.READ_AT_ONCE], payloads)
+    return found
+
+
+def prove_at_once(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str, Proof]:
+    """Run the statement. A row counts where both its schema and its key are those of the variant."""
+    schemas = list(dict.fromkeys(declaration.fingerprint for declaration, _ in pairs))
     keys = [variant.key for _, variant in pairs]
-    names = [declaration.name for declaration in declarations]
+    names = list(dict.fromkeys(declaration.name for declaration, _ in pairs))
+    scopes = list(dict.fromkeys(scope for _, variant in pairs for scope in all_scopes(variant.scopes)))
     rows: dict[tuple[str, str], Row] = {}
-    totals: Totals = {}
+    totals: dict[tuple[str, str], int] = {}
     with connections[alias].cursor() as cursor:
-        sql = together_sql(alias, len(schemas), len(keys), len(names), len(scopes))
+        sql = proof_sql(alias, len(schemas), len(keys), len(names), len(scopes), payloads)
         cursor.execute(sql, [*schemas, *keys, *[*names, *scopes] * 2])
-        for is_total, group, *columns in cursor.fetchall():
+        for is_total, first, second, *columns in cursor.fetchall():
             if is_total:
-                totals[group, columns[0]] = int(columns[2])
+                totals[first, second] = int(columns[1])
             else:
-                rows[group, columns[0]] = read_row(alias, columns)
+                rows[first, second] = read_row(alias, columns)
     return {
-        (declaration.name, variant.key): Proof(
-            rows.get((declaration.fingerprint, variant.key)),
-            add_up(totals_of(totals, declaration.name, all_scopes(variant.scopes)), variant.scopes),
+        variant.key: Proof(
+            rows.get((declaration.fingerprint, variant.key)), add_up(totals, declaration.name, variant.scopes)
         )
         for declaration, variant in pairs
     }
 
 
-def totals_of(totals: Totals, statistic: str, scopes: Iterable[str]) -> dict[str, int]:
-    """Give the totals of one statistic's scopes."""
-    return {scope: totals.get((statistic, scope), 0) for scope in scopes}
-
-
-@lru_cache(maxsize=64)
-def together_sql(alias: str, schemas: int, keys: int, names: int, scopes: int) -> str:
-    """Give the statement, made once per shape: rows and sums must be of one instant."""
+@lru_cache(maxsize=256)
+def proof_sql(alias: str, schemas: int, keys: int, names: int, scopes: int, payloads: bool) -> str:
+    """Give the statement, made once per shape: rows and sums must be of one instant, also where there is no row."""
     quote = connections[alias].ops.quote_name
     columns = dict(zip(COLUMNS, map(quote, COLUMNS), strict=True))
-    columns["payload"] = f"CASE WHEN {columns['payload']} IS NULL THEN NULL ELSE '' END"
+    if not payloads:
+        columns["payload"] = f"CASE WHEN {columns['payload']} IS NULL THEN NULL ELSE '' END"
     rows = (
-        f"SELECT 0, {quote('schema')}, {', '.join(columns.values())} "  # noqa: S608  (names only; values are bound)
+        f"SELECT 0, {', '.join(columns.values())} "  # noqa: S608  (names only; values are bound)
         f"FROM {quote(StatisticEntry._meta.db_table)} "
         f"WHERE {quote('schema')} IN ({marks(schemas)}) AND {quote('key')} IN ({marks(keys)})"
     )
-    nulls = ", ".join(["NULL"] * (len(COLUMNS) - 3))
-    where = f"WHERE statistic IN ({marks(names)}) AND scope IN ({marks(scopes)})"
-    return f"{rows} UNION ALL SELECT 1, statistic, scope, NULL, total, {nulls} FROM ({totals_sql(alias, where)}) sums"  # noqa: S608
-
-
-def totals_sql(alias: str, where: str) -> str:
-    """Give the SQL of one row (statistic, scope, total) per scope that ever moved; `where` is of both tables."""
-    connection = connections[alias]
-    quote = connection.ops.quote_name
-    total = f"CAST(SUM(n) AS {BigIntegerField().cast_db_type(connection)})"
-    folded = f"SELECT statistic, scope, base AS n FROM {quote(StatisticScope._meta.db_table)} {where}"  # noqa: S608
-    logged = f"SELECT statistic, scope, jump AS n FROM {quote(StatisticInvalidation._meta.db_table)} {where}"  # noqa: S608
-    moved = f"{folded} UNION ALL {logged}"
-    return f"SELECT statistic, scope, {total} AS total FROM ({moved}) moved GROUP BY statistic, scope"  # noqa: S608
+    nulls = ", ".join(["NULL"] * (len(COLUMNS) - 4))
+    sums = sums_sql(alias, f"WHERE statistic IN ({marks(names)}) AND scope IN ({marks(scopes)})")
+    return f"{rows} UNION ALL SELECT 1, statistic, scope, NULL, total, {nulls} FROM ({sums}) sums"  # noqa: S608
 
 
 def marks(number: int) -> str:
@@ -88,11 +125,32 @@ def marks(number: int) -> str:
     return ", ".join(["%s"] * number)
 
 
+def read_row(alias: str, columns: Sequence[Any]) -> Row:
+    """Make a row of the columns after schema and key."""
+    payload, generation, epoch, computed_at, cost, failures, last_error, retry_at, failed = columns
+    copy = None
+    if payload is not None:
+        computed = read_time(alias, "computed_at", computed_at) or 0.0
+        copy = Copy(payload, computed, cost, Generations(generation, epoch), "cold")
+    return Row(copy, failures, last_error, read_time(alias, "retry_at", retry_at), failed)
+
+
+def read_time(alias: str, field: str, value: Any) -> float | None:
+    """Give a column's time in seconds, through the converters of its field and backend."""
+    if value is None:
+        return None
+    connection = connections[alias]
+    column = StatisticEntry._meta.get_field(field).get_col(StatisticEntry._meta.db_table)  # type: ignore[union-attr]
+    for convert in (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)):
+        value = convert(value, column, connection)
+    return cold.seconds_of(value)
+
+
 def all_totals(alias: str, statistics: Sequence[str], most: int) -> Totals | None:
     """Give the totals of every scope of some statistics, in one statement; None if there are more than so many."""
     if not statistics:
         return {}
-    sql = f"{totals_sql(alias, f'WHERE statistic IN ({marks(len(statistics))})')} LIMIT {most + 1}"
+    sql = f"{sums_sql(alias, f'WHERE statistic IN ({marks(len(statistics))})')} LIMIT {most + 1}"
     with connections[alias].cursor() as cursor:
         cursor.execute(sql, [*statistics] * 2)
         rows = cursor.fetchall()

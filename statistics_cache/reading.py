@@ -7,7 +7,7 @@ from random import random
 from time import time
 from typing import Any, TypeVar
 
-from . import cold, computing, counters, hot
+from . import cold, computing, counters, hot, proving
 from .conf import limits_of, may_serve, settings
 from .counters import Outcome
 from .declaration import Declaration, Variant
@@ -171,7 +171,7 @@ def search_cold(
     tokens = [read.tokens for read in reads]
     if None in tokens:
         tokens = hot.start_tokens(declaration, variants)
-    proofs = cold.prove(declaration, variants) if variants else {}
+    proofs = proving.prove(declaration, variants) if variants else {}
     counters.flush_now_and_then()
     if proofs is None:
         return [search_without_database(declaration, *pair) for pair in zip(variants, reads, strict=True)]
@@ -188,7 +188,7 @@ def search_cold(
 
 
 def best(
-    declaration: Declaration[..., T], copies: Sequence[Copy | None], proof: cold.Proof, now: float, bounds: Limits
+    declaration: Declaration[..., T], copies: Sequence[Copy | None], proof: proving.Proof, now: float, bounds: Limits
 ) -> Found[T] | None:
     """Give the readable copy that is current, else the latest; one of another epoch was cleared and is none."""
     of_epoch = [copy for copy in copies if copy is not None and copy.database.epoch == proof.database.epoch]
@@ -237,7 +237,7 @@ def search_without_database(declaration: Declaration[..., T], variant: Variant, 
 def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
     """In a transaction that changed a source, find what is stored as stale alone, and take no token."""
     read = hot.read(declaration, variant)
-    proofs = cold.prove(declaration, [variant])
+    proofs = proving.prove(declaration, [variant])
     proof = proofs[variant.key] if proofs else None
     found = proof and best(declaration, [read.copy, proof.copy], proof, read.at, limits_of(declaration, variant))
     if not found or found.state == "expired":
@@ -248,7 +248,7 @@ def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T
 def search_inside(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
     """Within a compute, find only what the database proves; the outer value is then as old as this one."""
     computing.use_statistic(declaration)
-    proofs = cold.prove(declaration, [variant])
+    proofs = proving.prove(declaration, [variant])
     proof = proofs[variant.key] if proofs else None
     found = proof and best(declaration, [proof.copy], proof, microseconds(time()), limits_of(declaration, variant))
     if not found or found.state != "fresh":

@@ -1,15 +1,15 @@
 """The work ahead of readers and behind them: the tick, hydration, and what a refresh in the background does."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice, takewhile
 from time import monotonic, time
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
 from django.db import router
 
-from . import changelog, cold, computing, hot, queue, reading
+from . import changelog, cold, computing, hot, proving, queue, reading
 from .conf import limits, limits_of, settings
 from .declaration import Declaration, Variant
 from .entry import Answer, Copy, Search
@@ -97,7 +97,7 @@ def wanted(declaration: Declaration[..., Any], changed: Changed = {}) -> list[Wa
 
     Whatever its `hydrate=` raises is told by a signal: it keeps no other statistic from its own.
     """
-    if declaration.hydrate is False:
+    if not declaration.is_hydrated:
         return []
     try:
         grid = declaration.hydrated()
@@ -109,7 +109,7 @@ def wanted(declaration: Declaration[..., Any], changed: Changed = {}) -> list[Wa
 
 def wanted_among(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> list[Wanted] | None:
     """Give those of some hydrated variants that are wanted; None while the database is out."""
-    proofs = cold.prove(declaration, variants, payloads=False)
+    proofs = proving.prove(declaration, variants, payloads=False)
     if proofs is None:
         return None
     return [
@@ -133,7 +133,7 @@ def to_look_at(declaration: Declaration[..., Any], grid: Mapping[str, Variant], 
     return {key: grid[key] for keys in (old, islice(moved, LOOKED_AT), in_turn) for key in keys}
 
 
-def is_wanted(declaration: Declaration[..., Any], variant: Variant, proof: cold.Proof, now: float) -> bool:
+def is_wanted(declaration: Declaration[..., Any], variant: Variant, proof: proving.Proof, now: float) -> bool:
     """Tell whether a variant is to be computed: there is none, its source has changed, or it is due."""
     if proof.row and proof.row.is_blocked(proof.database.generation, now):
         return False
@@ -144,8 +144,8 @@ def is_wanted(declaration: Declaration[..., Any], variant: Variant, proof: cold.
 def is_due(declaration: Declaration[..., Any], variant: Variant, copy: Copy, now: float) -> bool:
     """Tell whether a hydrated variant will be stale before the tick after next, the time of its compute included."""
     stale_at = copy.computed_at + limits_of(declaration, variant).ttl
-    is_hydrated = declaration.hydrate is not False and settings().HYDRATION_ENABLED
-    return is_hydrated and stale_at < now + ahead() + copy.cost
+    is_ahead = stale_at < now + ahead() + copy.cost
+    return is_ahead and declaration.is_hydrated and settings().HYDRATION_ENABLED
 
 
 def ahead() -> float:
@@ -196,7 +196,7 @@ def refresh_later(declaration: Declaration[..., Any], variant: Variant) -> bool:
 
 def refresh_all_later(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> int:
     """Queue a refresh of each variant as `refresh_later` does, and give how many: fewer once the broker is out."""
-    proofs = cold.prove(declaration, variants, payloads=False) or {}
+    proofs = proving.prove(declaration, variants, payloads=False) or {}
     queued = 0
     for variant in variants if settings().ENABLED else ():
         proof = proofs.get(variant.key)
@@ -217,13 +217,6 @@ def look_for_work(declaration: Declaration[..., T], variant: Variant, forced: bo
     return ended
 
 
-class Tried(NamedTuple):
-    """A variant that was hydrated, with what came of it: an answer, or what the function raised."""
-
-    variant: Variant
-    result: Answer[Any] | Exception
-
-
 def hydrate(declaration: Declaration[..., T]) -> list[Answer[T]]:
     """Make every variant that `hydrate=` names fresh: promoted where the database proves it, else computed.
 
@@ -231,21 +224,17 @@ def hydrate(declaration: Declaration[..., T]) -> list[Answer[T]]:
     """
     if not settings().HYDRATION_ENABLED:
         return []
-    tried = list(make_fresh(declaration, list(declaration.hydrated().values())))
-    for _, result in tried:
-        if isinstance(result, Exception):
-            raise result
-    return [result for _, result in tried if not isinstance(result, Exception)]
-
-
-def make_fresh(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> Iterator[Tried]:
-    """Make each variant fresh in turn: found so, promoted, or computed; one that fails keeps no other from its own."""
-    searches = reading.search_many(declaration, variants)
-    for variant, ended in zip(variants, searches, strict=True):
+    variants = list(declaration.hydrated().values())
+    given: list[Answer[T]] = []
+    errors: list[Exception] = []
+    for variant, ended in zip(variants, reading.search_many(declaration, variants), strict=True):
         try:
-            yield Tried(variant, reading.settle(declaration, variant, ended, takes_stale=False))
-        except Exception as error:  # noqa: BLE001  (given to the caller)
-            yield Tried(variant, error)
+            given.append(reading.settle(declaration, variant, ended, takes_stale=False))
+        except Exception as error:  # noqa: BLE001  (the first is raised when all were tried)
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return given
 
 
 # Note [What a tick costs]

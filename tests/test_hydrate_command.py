@@ -7,7 +7,7 @@ from django.core.cache import caches
 from django.db import OperationalError
 from time_machine import Traveller
 
-from statistics_cache import cold
+from statistics_cache import proving
 from statistics_cache.api import registry
 from statistics_cache.models import StatisticEntry
 from tests.commanding import Moods, declare, failed, helps, key, refuse, run, sizes
@@ -249,7 +249,7 @@ def test_an_interruption_ends_with_130() -> None:
 @pytest.mark.parametrize("args", [(), ("--missing-only",), ("--dry-run",)])
 def test_without_its_database_it_ends_with_1(args: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that is out is one line that says so, and nothing is computed."""
-    monkeypatch.setattr(cold, "_prove", refuse(OperationalError("no such table")))
+    monkeypatch.setattr(proving, "prove_at_once", refuse(OperationalError("no such table")))
     ended = run("hydrate", "tests.stock", *args)
     assert (ended.code, ended.out, ended.err) == (1, "", "")
     assert ended.message.startswith("The database is out.")

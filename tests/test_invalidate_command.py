@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from statistics_cache import Source, cold, statistic
+from statistics_cache import Source, cold, proving, statistic
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
 from tests.commanding import Moods, declare, failed, helps, refuse, run, sizes
 from tests.conftest import Backend
@@ -260,7 +260,7 @@ def test_without_its_database_it_ends_with_1(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.usefixtures("stored")
 def test_a_database_that_goes_away_ends_it_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that is out when it comes to refreshing is one line that says so."""
-    monkeypatch.setattr(cold, "_prove", refuse(OperationalError("no such table")))
+    monkeypatch.setattr(proving, "prove_at_once", refuse(OperationalError("no such table")))
     ended = run("invalidate", "tests.stock", "--refresh")
     assert (ended.code, ended.out) == (1, "tests.stock: 4 invalidated.\n")
     assert ended.message.startswith("The database is out.")

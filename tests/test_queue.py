@@ -13,7 +13,7 @@ from django.core.cache import caches
 from django.db import OperationalError, connections, transaction
 from time_machine import Traveller
 
-from statistics_cache import cold, hot, queue, statistic
+from statistics_cache import hot, proving, queue, statistic
 from statistics_cache.api import Statistic
 from statistics_cache.models import StatisticEntry
 from statistics_cache.queue import Wanted
@@ -121,7 +121,7 @@ def note_of(statistic: Statistic[..., Any]) -> str:
     """Name the note of the state that the entry of RED is in."""
     declaration = statistic.declaration
     variant = declaration.variant((Color.RED,), {})
-    proofs = cold.prove(declaration, [variant])
+    proofs = proving.prove(declaration, [variant])
     assert proofs is not None
     proof = proofs[variant.key]
     return Wanted(declaration, variant, proof.database, proof.row).note
@@ -422,7 +422,7 @@ def test_with_the_database_out_nothing_is_queued(
     if state == "stale":
         shelf(Color.RED)
     clock.shift(31)
-    monkeypatch.setattr(cold, "_prove", refuse)
+    monkeypatch.setattr(proving, "prove_at_once", refuse)
     answer = shelf.answer(Color.RED, wait=False)
     assert (answer and answer.reason) == ("unproven" if state == "stale" else None)
     assert messages.take() == []
@@ -618,7 +618,7 @@ def test_refresh_later_tells_of_an_outage(
     broker("memory://")
     queue.breaker.succeeded()
     with monkeypatch.context() as out:
-        out.setattr(cold, "_prove", refuse)
+        out.setattr(proving, "prove_at_once", refuse)
         assert shelf.refresh_later(Color.RED) is False
     assert messages.take() == []
     assert shelf.refresh_later(Color.RED) is True

@@ -18,7 +18,7 @@ from django.db import OperationalError, connections, transaction
 from kombu.exceptions import OperationalError as BrokerOut
 from time_machine import Traveller
 
-from statistics_cache import cold, lease, queue
+from statistics_cache import cold, lease, proving, queue
 from statistics_cache.declaration import Variant
 from statistics_cache.management import refreshing
 from statistics_cache.models import StatisticEntry
@@ -579,7 +579,7 @@ def test_wrong_usage_ends_with_2(args: tuple[str, ...], named: str) -> None:
 @pytest.mark.parametrize("args", [("tests.stock",), ("tests.stock", "--async"), ("--due",)])
 def test_an_interruption_ends_with_130(args: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends a command as a shell expects."""
-    monkeypatch.setattr(cold, "_prove", refuse(KeyboardInterrupt()))
+    monkeypatch.setattr(proving, "prove_at_once", refuse(KeyboardInterrupt()))
     assert run("refresh", *args).code == 130
 
 
@@ -595,21 +595,21 @@ REFUSED, OUT = "The database refused: no such table", "The database is out."
 
 
 @pytest.mark.parametrize(
-    ("place", "args", "message"),
+    ("module", "place", "args", "message"),
     [
-        ("rows_of", ("tests.stock",), REFUSED),
-        ("_prove", ("tests.stock",), OUT),
-        ("_prove", ("tests.stock", "--async"), OUT),
-        ("_prove", ("tests.stock", "--force"), OUT),
-        ("_prove", ("tests.stock", "--dry-run"), OUT),
-        ("_prove", ("--due",), OUT),
+        (cold, "rows_of", ("tests.stock",), REFUSED),
+        (proving, "prove_at_once", ("tests.stock",), OUT),
+        (proving, "prove_at_once", ("tests.stock", "--async"), OUT),
+        (proving, "prove_at_once", ("tests.stock", "--force"), OUT),
+        (proving, "prove_at_once", ("tests.stock", "--dry-run"), OUT),
+        (proving, "prove_at_once", ("--due",), OUT),
     ],
 )
 def test_without_its_database_it_ends_with_1(
-    place: str, args: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
+    module: Any, place: str, args: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A database that is out is one line that says so, and nothing is computed."""
-    monkeypatch.setattr(cold, place, refuse(OperationalError("no such table")))
+    monkeypatch.setattr(module, place, refuse(OperationalError("no such table")))
     ended = run("refresh", *args)
     assert (ended.code, ended.out, ended.err) == (1, "", "")
     assert ended.message.startswith(message)

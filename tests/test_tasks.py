@@ -13,7 +13,7 @@ from django.core.cache import caches
 from django.db import InterfaceError, OperationalError, ProgrammingError
 from time_machine import Traveller
 
-from statistics_cache import cold, computing, hot, lease, statistic, upkeep
+from statistics_cache import computing, hot, lease, proving, statistic, upkeep
 from statistics_cache.api import registry
 from statistics_cache.models import StatisticEntry
 from statistics_cache.schedule import REFRESH, TICK
@@ -269,7 +269,7 @@ def test_while_the_database_is_out_it_is_tried_again(
     """What cannot even be looked for is tried again as long, then left to the next reader; nothing is computed."""
     (message,) = messages
     with monkeypatch.context() as out:
-        out.setattr(cold, "_prove", refuse)
+        out.setattr(proving, "prove_at_once", refuse)
         for pause in (1, 2, 4, 8, 16):
             assert trace(message)[0] == "RETRY"
             (message,) = messages

@@ -16,7 +16,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from time_machine import Traveller
 
-from statistics_cache import changelog, cold, hot, lease, queue, statistic, upkeep
+from statistics_cache import changelog, cold, hot, lease, proving, queue, statistic, upkeep
 from statistics_cache.api import Statistic
 from statistics_cache.entry import Generations
 from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
@@ -127,7 +127,7 @@ def sums_are(logged: Counter[tuple[str, str]]) -> None:
 def generations(found: Statistic[..., Any], color: Color) -> Generations:
     """Ask the database."""
     variant = found.declaration.variant((color,), {})
-    proofs = cold.prove(found.declaration, [variant])
+    proofs = proving.prove(found.declaration, [variant])
     assert proofs is not None
     return proofs[variant.key].database
 
@@ -429,7 +429,7 @@ def test_of_a_large_grid_a_tick_looks_at_some(
 ) -> None:
     """At most so many of each kind, whatever happened to all of them; but the whole of a small one."""
     looked_at: list[int] = []
-    prove = cold.prove
+    prove = proving.prove
 
     def note(declaration: Any, variants: Any, **options: Any) -> Any:
         looked_at.append(len(variants))
@@ -438,7 +438,7 @@ def test_of_a_large_grid_a_tick_looks_at_some(
     large.hydrate()
     clock.shift(241)
     large.invalidate()
-    monkeypatch.setattr(cold, "prove", note)
+    monkeypatch.setattr(proving, "prove", note)
     tick(large)
     monkeypatch.setattr(upkeep, "LOOKED_AT", SIZE)
     tick(large)
@@ -573,8 +573,6 @@ def test_a_variant_that_fails_keeps_no_other_from_its_own(monkeypatch: pytest.Mo
         stock.hydrate()
     assert Computed.of("stock") == 4
     assert [stock.is_fresh(**parameters) for parameters in EACH] == [False, False, True, True]
-    tried = list(upkeep.make_fresh(stock.declaration, list(stock.declaration.hydrated().values())))
-    assert [isinstance(result, Exception) for _, result in tried] == [True, True, False, False]
 
 
 # What came of a refresh
@@ -597,7 +595,7 @@ def test_a_refresh_tells_what_came_of_it(monkeypatch: pytest.MonkeyPatch) -> Non
         failing.setattr("tests.samples.count_stock", fail)
         refreshed()
     assert refreshed() == "blocked"
-    monkeypatch.setattr(cold, "_prove", refuse)
+    monkeypatch.setattr(proving, "prove_at_once", refuse)
     assert refreshed(Color.BLUE) == "unproven"
     assert Computed.of("shelf") == 2
 

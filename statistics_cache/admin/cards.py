@@ -121,4 +121,4 @@ def banner(request: HttpRequest, entries: EntryList) -> str:
 
 def hydrates(declarations: Declarations) -> bool:
     """Tell whether anything is to be hydrated."""
-    return settings().HYDRATION_ENABLED and any(each.hydrate is not False for each in declarations.values())
+    return settings().HYDRATION_ENABLED and any(each.is_hydrated for each in declarations.values())

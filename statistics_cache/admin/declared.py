@@ -121,14 +121,14 @@ def bare(hint: Any) -> Any:
 
 def due_in(declaration: Declaration[..., Any], known: dict[str, Any]) -> float | None:
     """Give the seconds until the oldest of what is kept warm is stale; None where nothing is."""
-    if declaration.hydrate is False or not known.get("oldest"):
+    if not declaration.is_hydrated or not known.get("oldest"):
         return None
     return cold.seconds_of(known["oldest"]) + limits(declaration).ttl - time()
 
 
 def due_text(declaration: Declaration[..., Any], seconds: float | None) -> str:
     """Say when the next refresh is due."""
-    if declaration.hydrate is False:
+    if not declaration.is_hydrated:
         return "when it is read"
     if seconds is None:
         return "at the next tick"
@@ -137,7 +137,7 @@ def due_text(declaration: Declaration[..., Any], seconds: float | None) -> str:
 
 def hydrated_text(declaration: Declaration[..., Any]) -> str:
     """Say what is kept warm."""
-    if declaration.hydrate is False:
+    if not declaration.is_hydrated:
         return ""
     return (
         "chosen at every tick"
@@ -148,7 +148,7 @@ def hydrated_text(declaration: Declaration[..., Any]) -> str:
 
 def runs_text(declaration: Declaration[..., Any]) -> str:
     """Say what its button computes; nothing where no variant is named."""
-    if declaration.hydrate is not False:
+    if declaration.is_hydrated:
         return "what is kept warm"
     return "its default variant" if default_variant(declaration) else ""
 
@@ -188,7 +188,7 @@ def run_now(model_admin: Admin, request: HttpRequest, declaration: Declaration[.
 
 def to_run(declaration: Declaration[..., Any]) -> list[Variant]:
     """Give the variants that a run computes."""
-    if declaration.hydrate is not False:
+    if declaration.is_hydrated:
         return list(declaration.hydrated().values())
     default = default_variant(declaration)
     return [default] if default else []

@@ -12,12 +12,12 @@ from django.db.models import Avg, Func, IntegerField, Q, Sum
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 
-from statistics_cache.changelog import add_up
+from statistics_cache.changelog import Totals, add_up
 from statistics_cache.cold import SCOPE_SEPARATOR, seconds_of, time_for
 from statistics_cache.conf import limits, limits_of_key, settings
 from statistics_cache.declaration import Declaration
 from statistics_cache.entry import CLOCK_TOLERANCE, Generations, State
-from statistics_cache.proving import Totals, all_totals, totals_of
+from statistics_cache.proving import all_totals
 
 from .visibility import Declarations, home, visible_declarations, visible_entries
 
@@ -122,7 +122,7 @@ def judge_rows(
             continue
         if (current := sums.get((statistic, scopes))) is None:
             own = [scope for scope in scopes.split(SCOPE_SEPARATOR) if scope]
-            current = sums[statistic, scopes] = add_up(totals_of(totals, statistic, ("*", "", *own)), own)
+            current = sums[statistic, scopes] = add_up(totals, statistic, own)
         if computed_at is None or epoch != current.epoch:
             yield pk, "empty", failures > 0
             continue

@@ -89,4 +89,4 @@ def hydrated() -> list[str]:
     except SettingsError:  # E001 says so
         return []
     is_on = conf.ENABLED and conf.HYDRATION_ENABLED
-    return sorted(declaration.name for declaration in declarations() if declaration.hydrate) if is_on else []
+    return sorted(declaration.name for declaration in declarations() if declaration.is_hydrated) if is_on else []

@@ -203,7 +203,7 @@ def check_ttls(**_: Any) -> list[CheckMessage]:
             declaration.path,
         )
         for declaration in declarations()
-        if declaration.hydrate and limits(declaration).ttl < least
+        if declaration.is_hydrated and limits(declaration).ttl < least
     ]
 
 

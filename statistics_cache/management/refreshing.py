@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from django.core.management.base import CommandError
 from django.db import connections
 
-from statistics_cache import cold, peeking, queue, reading, upkeep
+from statistics_cache import cold, peeking, proving, queue, reading, upkeep
 from statistics_cache.declaration import Declaration, Variant
 from statistics_cache.entry import Row
 from statistics_cache.management.base import FAILED, database_out
@@ -97,7 +97,7 @@ def sort_out(declaration: Declaration[..., Any], variants: Sequence[Variant], wa
     """
     fresh = {} if way.forced else find_fresh(declaration, variants, way)
     left = [variant for variant in variants if variant.key not in fresh]
-    proofs = cold.prove(declaration, left, payloads=False)
+    proofs = proving.prove(declaration, left, payloads=False)
     if proofs is None:
         raise database_out()
     now = time()

@@ -1,5 +1,6 @@
 """The broken versions of the protocol: what each does instead, and the smallest cast that it betrays."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -8,12 +9,13 @@ import pytest
 from django.db import transaction
 from django.db.models import Q
 
-from statistics_cache import changelog, changing, cold, computing, hot, reading, tokens
+from statistics_cache import changelog, changing, cold, computing, hot, proving, reading, tokens
 from statistics_cache.conf import limits
 from statistics_cache.declaration import Declaration, Variant
 from statistics_cache.entry import Answer, Capture, Copy, Found, Limits, Search
 from statistics_cache.keys import EPOCH_SCOPE, generation_key
 from statistics_cache.models import StatisticInvalidation, StatisticScope
+from statistics_cache.proving import Pair
 
 from . import actors, casts
 from .actors import NEWER, PARENT, RED, SCOPE, SUBJECT
@@ -185,42 +187,44 @@ def feed_by_hot(patch: Patch) -> None:
 
 def read_generation_first(patch: Patch) -> None:
     """Read the generation, then the row."""
-    prove_twice(patch, lambda first, second: cold.Proof(second.row, first.database))
+    prove_twice(patch, lambda first, second: proving.Proof(second.row, first.database))
 
 
 def read_row_first(patch: Patch) -> None:
     """Read the row, then the generation."""
-    prove_twice(patch, lambda first, second: cold.Proof(first.row, second.database))
+    prove_twice(patch, lambda first, second: proving.Proof(first.row, second.database))
 
 
-def prove_twice(patch: Patch, join: Callable[[cold.Proof, cold.Proof], cold.Proof]) -> None:
+def prove_twice(patch: Patch, join: Callable[[proving.Proof, proving.Proof], proving.Proof]) -> None:
     """Read in two statements."""
-    real = cold._prove
+    real = proving.prove_at_once
 
-    def prove(alias: str, declaration: Declared, variants: Sequence[Variant], _: bool) -> dict[str, cold.Proof]:
-        first, second = real(alias, declaration, variants), real(alias, declaration, variants)
+    def prove(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str, proving.Proof]:
+        first, second = real(alias, pairs, payloads), real(alias, pairs, payloads)
         return {key: join(first[key], second[key]) for key in first}
 
-    patch.setattr(cold, "_prove", prove)
+    patch.setattr(proving, "prove_at_once", prove)
 
 
 def add_up_in_two_statements(patch: Patch) -> None:
     """Read the bases, then the log: between the two a fold moves rows from one to the other."""
-    real = cold._prove
+    real = proving.prove_at_once
 
-    def prove(alias: str, declaration: Declared, variants: Sequence[Variant], _: bool) -> dict[str, cold.Proof]:
-        bases = list(StatisticScope.objects.filter(statistic=declaration.name).values_list("scope", "base"))
-        jumps = list(StatisticInvalidation.objects.filter(statistic=declaration.name).values_list("scope", "jump"))
-        totals: dict[str, int] = {}
-        for scope, number in (*bases, *jumps):
-            totals[scope] = totals.get(scope, 0) + number
-        found = real(alias, declaration, variants)
+    def prove(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str, proving.Proof]:
+        bases = list(StatisticScope.objects.values_list("statistic", "scope", "base"))
+        jumps = list(StatisticInvalidation.objects.values_list("statistic", "scope", "jump"))
+        totals = Counter[tuple[str, str]]()
+        for statistic, scope, number in (*bases, *jumps):
+            totals[statistic, scope] += number
+        found = real(alias, pairs, payloads)
         return {
-            variant.key: cold.Proof(found[variant.key].row, changelog.add_up(totals, variant.scopes))
-            for variant in variants
+            variant.key: found[variant.key]._replace(
+                database=changelog.add_up(totals, declaration.name, variant.scopes)
+            )
+            for declaration, variant in pairs
         }
 
-    patch.setattr(cold, "_prove", prove)
+    patch.setattr(proving, "prove_at_once", prove)
 
 
 def of(world: Callable[[], World], *makers: Callable[[], Actor]) -> Callable[[], Cast]:

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from statistics_cache import cold
+from statistics_cache import proving
 from statistics_cache.declaration import Declaration, Variant
 from statistics_cache.management.base import (
     EXIT_CODES,
@@ -67,9 +67,9 @@ class Command(RefreshingCommand):
 def hydrated(names: Sequence[str]) -> list[Declaration[..., Any]]:
     """Give the statistics with `hydrate=` that names or globs choose; a name without, or a glob of none, is wrong."""
     chosen = [each.declaration for each in choose(names, None)]
-    found = [each for each in chosen if each.hydrate is not False]
+    found = [each for each in chosen if each.is_hydrated]
     for each in chosen if names else []:
-        if each.hydrate is False and (each.name in names or not found):
+        if not each.is_hydrated and (each.name in names or not found):
             raise usage(
                 f"{each.name} has no hydrate=, so nothing says which variants to hydrate. Declare it, or name "
                 "the variants for refresh_statistics."
@@ -92,7 +92,7 @@ def batches(declaration: Declaration[..., Any], way: Way, size: int, *, missing_
 
 def find_missing(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> list[Variant]:
     """Give the variants that the table has no value of, in the current schema and not cleared."""
-    proofs = cold.prove(declaration, variants, payloads=False)
+    proofs = proving.prove(declaration, variants, payloads=False)
     if proofs is None:
         raise database_out()
     return [variant for variant in variants if proofs[variant.key].copy is None]

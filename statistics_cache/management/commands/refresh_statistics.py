@@ -67,7 +67,7 @@ class Command(RefreshingCommand):
         if self.is_off() or (is_due and self.is_not_hydrated()):
             return
         for each in chosen:
-            if is_due and each.declaration.hydrate is False:
+            if is_due and not each.declaration.is_hydrated:
                 continue
             batches, nothing = (
                 (due(each, way), "nothing is due.") if is_due else (chosen_batches(each, way), NO_VARIANT)
