@@ -193,7 +193,8 @@ def write_header(key: str, copy: Copy) -> str:
     """Give the text of a hot copy: one line that says what it is, then the payload."""
     tokens = ",".join(map(str, copy.hot or ()))
     times = f"{copy.computed_at:.6f} {copy.proved_at:.6f} {copy.cost:.6f}"
-    return f"{HEADER_VERSION} {key} {tokens} {copy.database.generation} {copy.database.epoch} {times}\n{copy.payload}"
+    database = f"{copy.database.generation} {copy.database.epoch}"
+    return f"{HEADER_VERSION} {key} {tokens} {database} {times} {len(copy.payload)}\n{copy.payload}"
 
 
 def read_header(key: str, text: object, most: int) -> Copy | None:
@@ -203,11 +204,12 @@ def read_header(key: str, text: object, most: int) -> Copy | None:
         return None
     header, _, payload = text.partition("\n")
     try:
-        version, named, tokens, generation, epoch, computed_at, proved_at, cost = header.split(" ")
+        version, named, tokens, generation, epoch, computed_at, proved_at, cost, length = header.split(" ")
         generations = Generations(int(generation), int(epoch))
         hot = tuple(map(int, tokens.split(",")))
         copy = Copy(payload, float(computed_at), float(cost), generations, "hot", hot, float(proved_at))
+        is_whole = int(length) == len(payload)  # a number cut short is a number
     except ValueError:
         return None
     are_times = all(0.0 <= each < END_OF_TIME for each in (copy.computed_at, copy.proved_at, copy.cost))
-    return copy if version == HEADER_VERSION and named == key and are_times else None
+    return copy if is_whole and are_times and version == HEADER_VERSION and named == key else None

@@ -190,16 +190,17 @@ class Bomb:
 
 
 def with_payload(payload: bytes) -> Callable[[bytes], bytes]:
-    """Keep the header, which is right, and put another payload behind it."""
-    return lambda found: found.partition(b"\n")[0] + b"\n" + payload
+    """Keep the header, save the length, and put another payload behind it."""
+    return lambda found: found.partition(b"\n")[0].rpartition(b" ")[0] + b" %d\n" % len(payload) + payload
 
 
 def with_times(first: bytes) -> Callable[[bytes], bytes]:
-    """Keep everything but the three last numbers of the header: computed_at, proved_at and cost."""
+    """Keep everything but two numbers of the header: computed_at and cost."""
 
     def spoil(found: bytes) -> bytes:
         header, _, payload = found.partition(b"\n")
-        return b" ".join([*header.split(b" ")[:-3], first, header.split(b" ")[-2], first]) + b"\n" + payload
+        *before, _, proved_at, _, length = header.split(b" ")
+        return b" ".join([*before, first, proved_at, first, length]) + b"\n" + payload
 
     return spoil
 
