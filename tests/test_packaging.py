@@ -101,6 +101,17 @@ def test_the_readmes_settings_pass_the_checks(settings: Any) -> None:
     call_command("check", fail_level="WARNING")
 
 
+def test_the_readme_counts_the_ways_of_the_soak() -> None:
+    """In how many ways it writes, and in how many it hurts, is what `python -m tests.soak` does."""
+    from tests.soak.chaos import OUTAGES
+    from tests.soak.paths import PATHS
+    from tests.soak.writing import SOURCES
+
+    assert SOURCES  # importing them fills PATHS
+    assert f"writes in {len(PATHS)} ways" in README
+    assert f"in {len(OUTAGES)} ways (hung" in README
+
+
 def test_the_readme_names_every_setting_check_and_verb() -> None:
     """What exists is documented: settings with their defaults, verbs, commands."""
     from statistics_cache.api import Statistic

@@ -40,13 +40,13 @@ def main_of_chaos(arguments: argparse.Namespace) -> int:
     with servers_to_hurt(arguments.seed) as hosts:
         from tests.soak import report
         from tests.soak.broken import break_it
-        from tests.soak.chaos import Chaos, ChaosCrew
+        from tests.soak.chaos import Chaos, ChaosCrew, named
         from tests.soak.writing import prepare
 
         prepare()
         break_it(arguments.broken)
         crew = ChaosCrew(arguments.seed)
-        chaos = Chaos(crew, hosts, arguments.seed)
+        chaos = Chaos(crew, hosts, arguments.seed, named(arguments.only))
         print(f"seed {arguments.seed}, {arguments.seconds:g} s of chaos")  # noqa: T201
         began = monotonic()
         try:
@@ -69,6 +69,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="decides what each worker chooses to do")
     parser.add_argument("--broken", default="", help=f"lose the log rows of a cause, or {BROKEN}: must be caught")
     parser.add_argument("--chaos", action="store_true", help="hurt every server, too, by a schedule of the seed")
+    parser.add_argument("--only", action="append", metavar="OUTAGE", help="of all that chaos knows; may be repeated")
     return parser.parse_args()
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -56,6 +56,7 @@ OUTAGES = (
     *(Outage("cache", how) for how in ("refused", "hung", "swallowed", "delayed", "cut in mid-reply", "killed")),
     *(Outage("cache", how) for how in ("read-only", "full")),
     *(Outage("cache", how, lasts=False) for how in ("flushed", "entries evicted", "generations evicted")),
+    *(Outage("cache", how, lasts=False) for how in ("entries spoilt", "generations spoilt")),
     *(Outage("cache", how, "undone", undelivers=True) for how in ("restarted on a snapshot", "failed over")),
     Outage("cache", "restored", "undone", lasts=False, undelivers=True),
     Outage("database", "commits unanswered", "database", undelivers=True),
@@ -64,6 +65,14 @@ OUTAGES = (
     *(Outage("broker", how) for how in ("refused", "hung")),
     *(Outage(what, "killed") for what in ("worker", "beat")),
 )
+
+
+def named(names: Iterable[str] | None) -> Sequence[Outage]:
+    """Give the outages of these names, or all."""
+    known = {str(outage): outage for outage in OUTAGES}
+    if unknown := [name for name in names or () if name not in known]:
+        raise SystemExit(f"There is no outage {unknown[0]!r}. There are: {', '.join(known)}.")
+    return [known[name] for name in names] if names else OUTAGES
 
 
 @dataclass
@@ -179,6 +188,7 @@ class Chaos:
     crew: ChaosCrew
     hosts: Hosts
     seed: int
+    outages: Sequence[Outage] = OUTAGES
     done: Counter[str] = field(default_factory=Counter)
 
     def run(self, seconds: float) -> None:
@@ -188,7 +198,7 @@ class Chaos:
         deck: list[Outage] = []
         while self.crew.is_working() and monotonic() < until:
             self.pause(chance.uniform(*QUIET))
-            deck = deck or chance.sample(OUTAGES, len(OUTAGES))
+            deck = deck or self.deal(chance)
             self.strike(chance, self.draw(deck, chance))
         self.converge()
 
@@ -196,6 +206,12 @@ class Chaos:
         """Wait until readers and writers are at work: how they start is nothing that an outage may hit."""
         while self.crew.is_working() and self.crew.tally.total("written") < BEGUN:
             sleep(LOOK)
+
+    def deal(self, chance: Random) -> list[Outage]:
+        """Shuffle the outages; one of each server comes first, so that a short run hurts all of them."""
+        shuffled = chance.sample(self.outages, len(self.outages))
+        first = {outage.what: outage for outage in shuffled}
+        return [*(outage for outage in shuffled if first[outage.what] is not outage), *first.values()]
 
     def draw(self, deck: list[Outage], chance: Random) -> list[Outage]:
         """Take an outage from the deck, now and then one of another server with it."""

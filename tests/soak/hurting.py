@@ -1,6 +1,7 @@
 """What hurts a server: each server with its proxy lives in a process of its own, and is hurt there by name."""
 
 import multiprocessing
+import pickle
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -58,6 +59,8 @@ class HurtCache:
             "flushed": at_once(self.flush),
             "entries evicted": at_once(lambda: self.evict("*:entry:*")),
             "generations evicted": at_once(lambda: self.evict("*:generation:*")),
+            "entries spoilt": at_once(self.spoil_entries),
+            "generations spoilt": at_once(self.spoil_generations),
             "read-only": self.read_only,
             "full": self.full,
             "restored": self.restored,
@@ -76,9 +79,27 @@ class HurtCache:
 
     def evict(self, pattern: str) -> None:
         """Delete some of the keys that there are."""
-        names = sorted(self.client.keys(pattern))
-        if chosen := self.random.sample(names, min(ENTRIES, len(names))):
+        if chosen := self.some(pattern):
             self.client.delete(*chosen)
+
+    def some(self, pattern: str) -> list[bytes]:
+        """Choose some of the keys that there are."""
+        names = sorted(self.client.keys(pattern))
+        return self.random.sample(names, min(ENTRIES, len(names)))
+
+    def spoil_entries(self) -> None:
+        """Hold something else than what was written: cut short, of another key, a pickle, a number, no text at all."""
+        names = self.some("*:entry:*")
+        for name, found in zip(names, self.client.mget(names) if names else (), strict=True):
+            cut = (found or b"")[: self.random.randrange(1 + len(found or b""))]
+            other = self.client.get(self.random.choice(names)) if len(names) > 1 else b""
+            strange = (cut, other or b"", pickle.dumps(name), b"7", b"\xff\x00\xfe")
+            self.client.set(name, self.random.choice(strange), keepttl=True)
+
+    def spoil_generations(self) -> None:
+        """Hold what is no number."""
+        for name in self.some("*:generation:*"):
+            self.client.set(name, b"not a number")
 
     @contextmanager
     def killed(self) -> Iterator[None]:
