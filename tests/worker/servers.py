@@ -12,10 +12,10 @@ from typing import TypeVar
 import redis
 
 from statistics_cache.schedule import TICK as TICK_TASK
+from tests.servers import own_valkey
 from tests.soak.servers import database
 from tests.worker.crew import Crewman, Process, until
 from tests.worker.notebook import Notebook
-from tests.worker.outages import own_valkey
 
 P = TypeVar("P", bound=Process)
 
