@@ -211,5 +211,10 @@ def read_header(key: str, text: object, most: int) -> Copy | None:
         is_whole = int(length) == len(payload)  # a number cut short is a number
     except ValueError:
         return None
-    are_times = all(0.0 <= each < END_OF_TIME for each in (copy.computed_at, copy.proved_at, copy.cost))
+    are_times = is_time(copy.computed_at) and is_time(copy.proved_at) and is_time(copy.cost)
     return copy if is_whole and are_times and version == HEADER_VERSION and named == key else None
+
+
+def is_time(seconds: float) -> bool:
+    """Tell whether a number of seconds is one that a datetime holds; nan is none."""
+    return 0.0 <= seconds < END_OF_TIME

@@ -1,6 +1,6 @@
 """The read path: the hot tier in one round trip; then what the database proves; then a compute."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import random
@@ -103,16 +103,9 @@ def answer_at_once(
 
 
 def search(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
-    """Look for a variant: in the hot tier alone if a fresh hit is there.
-
-    While the app is disabled nothing is found; within a compute only what the database proves is.
-    """
-    if not settings().ENABLED:
-        return Search(None)
-    if computing.running() is not None:
-        return search_inside(declaration, variant)
-    if has_suspects() and is_dirty(cold.alias_of(declaration), declaration.name):
-        return search_dirty(declaration, variant)
+    """Look for a variant: in the hot tier alone if a fresh hit is there."""
+    if (other := other_search(declaration)) is not None:
+        return other(declaration, variant)
     read = hot.read(declaration, variant)
     hit = hot_hit(declaration, read, limits_of(declaration, variant))
     return Search(hit) if hit is not None else search_cold(declaration, [variant], [read])[0]
@@ -120,9 +113,8 @@ def search(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
 
 def search_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:
     """Look for variants: all in one round trip, those that are no fresh hit there in one statement."""
-    is_special = has_suspects() and is_dirty(cold.alias_of(declaration), declaration.name)
-    if is_special or not settings().ENABLED or computing.running() is not None:
-        return [search(declaration, variant) for variant in variants]
+    if (other := other_search(declaration)) is not None:
+        return [other(declaration, variant) for variant in variants]
     reads = hot.read_many(declaration, variants)
     bounds = [limits_of(declaration, variant) for variant in variants]
     hits = [hot_hit(declaration, read, bound) for read, bound in zip(reads, bounds, strict=True)]
@@ -131,6 +123,17 @@ def search_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -
     further = search_cold(declaration, [variants[index] for index in left], [reads[index] for index in left])
     ended |= zip(left, further, strict=True)
     return [ended[index] for index in range(len(variants))]
+
+
+def other_search(declaration: Declaration[..., Any]) -> Callable[..., Search[Any]] | None:
+    """Give what to search by where the hot tier is not to be asked first; None where it is, which is nearly always."""
+    if not settings().ENABLED:
+        return search_nothing
+    if computing.running() is not None:
+        return search_inside
+    if has_suspects() and is_dirty(cold.alias_of(declaration), declaration.name):
+        return search_dirty
+    return None
 
 
 def hot_hit(declaration: Declaration[..., T], read: hot.Read, bounds: Limits) -> Found[T] | None:
@@ -232,6 +235,11 @@ def search_without_database(declaration: Declaration[..., T], variant: Variant, 
     bounds = limits_of(declaration, variant)
     current = True if believed(copy, read, bounds) else None
     return Search(opened(declaration, copy, *judge(copy, read.at, bounds, current=current)))
+
+
+def search_nothing(_: Declaration[..., T], __: Variant) -> Search[T]:
+    """While the app is disabled, find nothing."""
+    return Search(None)
 
 
 def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
