@@ -172,7 +172,7 @@ def reread(sender: type[Model], using: str, instance: Model) -> Model:
 
 def needs_reading(instance: Model, watches: Iterable[Watch]) -> bool:
     """Tell whether a saved instance may not say what its row holds: expressions, or what other rows decide."""
-    has_hops = any("__" in path for each in watches for path in each.paths.values())
+    has_hops = any("__" in path for each in watches for path in each.all_paths)
     return has_hops or not all(is_plain(value) for value in vars(instance).values())
 
 
@@ -183,7 +183,9 @@ def row_of(instance: Model, each: Watch) -> Row:
 
 def is_of_no_interest(each: Watch, old: Model, instance: Model, update_fields: Iterable[str] | None) -> bool:
     """Tell whether a save changed no field that the watch is about, and moved the row nowhere."""
-    if each.fields is None or each.decide is not None or row_of(old, each) != row_of(instance, each):
+    if each.fields is None or each.decide is not None:
+        return False
+    if any(value_at(old, path) != value_at(instance, path) for path in each.all_paths):
         return False
     columns = {field.name for field in instance._meta.concrete_fields}
     written = columns if update_fields is None else columns & set(update_fields)

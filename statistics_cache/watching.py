@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
@@ -25,8 +25,9 @@ class Watch:
 
     `paths` maps the parameters of a scope to field paths; empty means every scope. `decide`, if there is one, is the
     callable of the source, which takes the instance. `fields` are those whose change is of interest, None for any.
-    Rows that only lie on a path matter to nobody when they are `created`. With `reach` (a through table and its field),
-    the rows of interest are those of the table that go when a row of the model is deleted.
+    `routes` are paths whose change is of interest, though no scope holds them. Rows that only lie on a path matter to
+    nobody when they are `created`. With `reach` (a through table and its field), the rows of interest are those of the
+    table that go when a row of the model is deleted.
     """
 
     declaration: Declaration[..., Any]
@@ -34,8 +35,14 @@ class Watch:
     paths: Mapping[str, str]
     decide: Callable[[Any], Any] | None = None
     fields: frozenset[str] | None = None
+    routes: frozenset[str] = frozenset()
     created: bool = True
     reach: tuple[type[Model], str] | None = None
+
+    @property
+    def all_paths(self) -> tuple[str, ...]:
+        """Give the paths that say where a row belongs."""
+        return (*self.paths.values(), *self.routes)
 
     def scopes(self, row: Row) -> set[str]:
         """Give the scopes that a row with these values belongs to."""
@@ -58,7 +65,8 @@ class Watch:
 
     def is_moved_by(self, fields: Iterable[str]) -> bool:
         """Tell whether a write of these fields of the model may move a row to another scope."""
-        return bool({path.split("__")[0] for path in self.paths.values()} & set(fields)) or self.decide is not None
+        steps = {path.split("__")[0] for path in self.all_paths}
+        return bool(steps & set(fields)) or self.decide is not None
 
     def ignores(self, fields: Iterable[str]) -> bool:
         """Tell whether a write of these fields alone is of no interest."""
@@ -89,35 +97,48 @@ def parameter_values(declaration: Declaration[..., Any], name: str, value: Any) 
 def watches_of(declaration: Declaration[..., Any]) -> list[Watch]:
     """Give every watch that a declaration's sources mean; models that are not installed are for `manage.py check`."""
     found: list[Watch] = []
-    for source in flat_sources(declaration.sources):
-        if (model := model_of(source)) is not None:
-            found.extend(watches_of_source(declaration, source, model))
+    for traced in traced_sources(declaration.sources):
+        if (model := model_of(traced.source)) is not None:
+            found.extend(watches_of_source(declaration, traced, model))
     return found
 
 
 @lru_cache(maxsize=1_024)
 def models_of(declaration: Declaration[..., Any]) -> frozenset[type[Model]]:
     """Give the models that a declaration names as sources, through other statistics too."""
-    found = (model_of(source) for source in flat_sources(declaration.sources))
+    found = (model_of(traced.source) for traced in traced_sources(declaration.sources))
     return frozenset(model for model in found if model is not None)
 
 
-def flat_sources(sources: Iterable[Source]) -> Iterator[Source]:
+class Traced(NamedTuple):
+    """A source that names a model, and the paths whose change is of interest though its scope does not hold them."""
+
+    source: Source
+    routes: frozenset[str] = frozenset()
+
+
+def traced_sources(sources: Iterable[Source]) -> Iterator[Traced]:
     """Give the sources, those of another statistic in its place."""
     for source in sources:
         inner: Declaration[..., Any] | None = getattr(source.model, "declaration", None)
         if inner is None:
-            yield source
+            yield Traced(source)
         else:
-            yield from (through(source, each) for each in flat_sources(inner.sources))
+            yield from (through(source, *each) for each in traced_sources(inner.sources))
 
 
-def through(outer: Source, inner: Source) -> Source:
-    """Give a source of another statistic as one of the statistic that uses it, in that one's parameters."""
+def through(outer: Source, inner: Source, routes: frozenset[str]) -> Traced:
+    """Give a source of another statistic as one of the statistic that uses it, in that one's parameters.
+
+    Whatever moves a row from one variant of the inner statistic to another concerns the outer one, too.
+    """
+    if callable(inner.scope):
+        return Traced(replace(inner, scope=None, fields=None), routes)
     wanted = outer.paths
-    if callable(inner.scope) or not wanted or not set(wanted.values()) <= set(inner.paths):
-        return replace(inner, scope=None)
-    return replace(inner, scope={name: inner.paths[parameter] for name, parameter in wanted.items()})
+    is_known = wanted and set(wanted.values()) <= set(inner.paths)
+    scope = {name: inner.paths[parameter] for name, parameter in wanted.items()} if is_known else {}
+    left = {*routes, *inner.paths.values()} - set(scope.values())
+    return Traced(replace(inner, scope=scope or None), frozenset(left))
 
 
 def model_of(source: Source) -> type[Model] | None:
@@ -136,11 +157,12 @@ def concrete(model: type[Model]) -> type[Model]:
     return found
 
 
-def watches_of_source(declaration: Declaration[..., Any], source: Source, model: type[Model]) -> Iterator[Watch]:
+def watches_of_source(declaration: Declaration[..., Any], traced: Traced, model: type[Model]) -> Iterator[Watch]:
     """Give the watches of one source: its model, its parents, each model on a path, and its many-to-many tables."""
+    source, routes = traced
     decide = source.scope if callable(source.scope) else None
     fields = None if source.fields is None else frozenset(source.fields)
-    own = Watch(declaration, model, source.paths, decide, fields)
+    own = Watch(declaration, model, source.paths, decide, fields, routes)
     yield own
     yield from (on_parent(own, parent) for parent in model._meta.get_parent_list())
     yield from on_paths(own)
@@ -153,13 +175,14 @@ def on_parent(own: Watch, parent: type[Model]) -> Watch:
     """Watch the table of a parent, whose rows are part of the source's; of every scope if the path starts elsewhere."""
     known = {field.name for field in parent._meta.get_fields()}
     is_known = all(path.split("__")[0] in known for path in own.paths.values())
-    return replace(own, model=parent, paths=own.paths if is_known else {}, decide=None)
+    routes = frozenset(path for path in own.all_paths if path.split("__")[0] in known)
+    return replace(own, model=parent, paths=own.paths if is_known else {}, decide=None, routes=routes)
 
 
 def on_paths(own: Watch) -> Iterator[Watch]:
     """Watch each model that a path leads over: a row that is moved there moves all that refer to it."""
     found: dict[str, tuple[type[Model], dict[str, str]]] = {}
-    for name, path in own.paths.items():
+    for name, path in (*own.paths.items(), *((f"*{route}", route) for route in own.routes)):
         for prefix, model, rest in hops(own.model, path):
             found.setdefault(prefix, (model, {}))[1][name] = rest
     for related, rests in found.values():

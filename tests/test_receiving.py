@@ -394,3 +394,56 @@ def test_every_source_keeps_its_base_manager() -> None:
     assert issubclass(Item, StatisticsSource)
     assert type(Item._base_manager.all()).__name__ == "StatisticsQuerySet"
     assert type(GiftItem._base_manager.all()).__name__ == "StatisticsQuerySet"
+
+
+# Through another statistic
+
+
+def total_of(region: str = "north", color: str = "red") -> int:
+    """Stand for what is computed from another statistic."""
+    return Item.objects.count()
+
+
+def by_both(region: str, color: str) -> int:
+    """Count the items of a region and a colour."""
+    return Item.objects.filter(order__region__name=region, color=color).count()
+
+
+BOTH = Source(Item, scope={"region": "order__region__name", "color": "color"}, fields=["amount"])
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer"),
+    [
+        (BOTH, None),
+        (BOTH, {"region": "region"}),
+        (BOTH, {"color": "color"}),
+        (Source(Item, scope=lambda row: {"color": row.color}, fields=["amount"]), None),
+        (Source(GiftItem, scope={"region": "order__region__name", "color": "wrapping"}, fields=["amount"]), None),
+    ],
+)
+@pytest.mark.parametrize("write", ["region renamed", "order moved", "item moved", "item painted"])
+def test_what_moves_rows_of_the_inner_statistic_concerns_the_outer_one(
+    world: World, inner: Source, outer: Any, write: str
+) -> None:
+    """Whatever is changed on a path of the inner one, though the outer one's scope does not hold the path."""
+    inside = world.declare("by_both", by_both, [inner])
+    outside = world.declare("total_of", total_of, [Source(inside, scope=outer)])
+    inside("north", "red")
+    outside("north", "red")
+    item, order, region = world.items["red"], world.orders["north"], world.regions["north"]
+    with world.commit():
+        if write == "region renamed":
+            region.name = "far north"
+            region.save()
+        elif write == "order moved":
+            order.region = world.regions["south"]
+            order.save()
+        elif write == "item moved":
+            item.order = world.orders["south"]
+            item.save(update_fields=["order"])
+        else:
+            item.color = "blue"
+            item.save(update_fields=["color"])
+    assert inside.is_fresh("north", "red") >= outside.is_fresh("north", "red")
+    assert not inside.is_fresh("north", "red") or inner.model is GiftItem or callable(inner.scope)
