@@ -1,5 +1,6 @@
 """Leaving a failed server alone: after one error nobody asks it, until one caller a pause later tries again."""
 
+import os
 from collections.abc import Callable
 from random import uniform
 from threading import Lock
@@ -22,6 +23,11 @@ class Breaker:
         self.clock = clock
         self.is_open = False
         self.retry_at = 0.0
+        self.renew()
+        os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self) -> None:
+        """Make a lock that nobody holds: in a forked child, who held it is not there any more."""
         self.lock = Lock()
 
     @property

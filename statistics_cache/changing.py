@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from django.db import connections, transaction
+from django.db import connections
 
-from . import changelog, hot
+from . import changelog, hot, transactions
 from .keys import EVERY_SCOPE
 from .signals import invalidated
 from .transactions import Batch, Delivery, changes_of, in_transaction, is_manual, note_change
@@ -42,7 +42,7 @@ def await_commit(alias: str, statistic: str, scopes: list[str]) -> None:
     batch = next((delivery.batch for delivery in changes.of(statistic).values()), Batch())
     for scope in scopes:
         delivery = Delivery(statistic, scope, batch, deliver_one, changes)
-        transaction.on_commit(delivery, using=alias, robust=True)
+        transactions.await_commit(alias, delivery)
         changes.note(delivery)
     batch.is_large = batch.is_large or len(changes.of(statistic)) > hot.MAX_BUMPS
 

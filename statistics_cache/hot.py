@@ -18,13 +18,15 @@ from .keys import EVERY_SCOPE, generation_key, hot_entry_key, tick_key
 
 R = TypeVar("R")
 
-# Connection, timeout, loading (a ConnectionError), full, read-only, without its primary or its cluster.
+# Connection, timeout, loading (a ConnectionError), full, read-only for all or for us, without its cluster, no Redis.
 OUTAGES = (
     redis.ConnectionError,
     redis.TimeoutError,
     redis.OutOfMemoryError,
     redis.ReadOnlyError,
+    redis.NoPermissionError,
     redis.ClusterDownError,
+    redis.InvalidResponse,
     ConnectionError,
     TimeoutError,
 )
@@ -94,10 +96,20 @@ def ask(operation: Callable[[BaseCache], R], default: R) -> R:
             raise
         breaker.failed(error)
         return default
+    except BaseException:
+        hang_up(cache())
+        raise
     if probes:
         breaker.succeeded()
         deliver_what_is_left()  # of changes that were refused while the probe was under way
     return result
+
+
+def hang_up(cache: BaseCache) -> None:
+    """Close this process's idle connections: one that was interrupted (by a time limit, say) after it had sent a
+    command would give the answer to that as the answer to the next."""
+    if isinstance(cache, RedisCache):
+        cache.client.get_client(write=True).connection_pool.disconnect(inuse_connections=False)
 
 
 def deliver_again(cache: BaseCache) -> None:
@@ -223,8 +235,13 @@ def bump(statistic: str, scopes: Iterable[str]) -> None:
     prefix = settings().KEY_PREFIX
     for scope in named if len(named) <= MAX_BUMPS else [EVERY_SCOPE]:
         name = generation_key(prefix, statistic, scope)
-        if not ask(lambda cache, name=name: bump_one(cache, name), default=False):  # type: ignore[misc]
-            _undelivered.add(statistic)
+        is_moved = False
+        try:
+            is_moved = ask(lambda cache, name=name: bump_one(cache, name), default=False)  # type: ignore[misc]
+        finally:
+            if not is_moved:
+                _undelivered.add(statistic)
+        if not is_moved:
             deliver_what_is_left()  # the probe of another thread may just have ended
 
 

@@ -49,6 +49,12 @@ class Flight:
         self.landed = Event()
         self.ended = Event()
         self.landing: Landing | None = None
+        self.began = monotonic()
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether it has been under way for longer than its lease lasts: others need not wait for it."""
+        return monotonic() - self.began >= settings().LEASE_TTL
 
     def land(self, landing: Landing | None) -> None:
         """Let those who wait go on, the first time it is called."""
@@ -73,7 +79,7 @@ class Flights:
     def board(self, name: str) -> tuple[Flight, bool]:
         """Give the flight of an entry, and whether the caller is the one who flies it."""
         with self.lock:
-            if (flight := self.flying.get(name)) is not None:
+            if (flight := self.flying.get(name)) is not None and not flight.is_lost:
                 return flight, False
             flight = self.flying[name] = Flight()
             return flight, True
@@ -114,13 +120,18 @@ def held(name: str, deadline: float) -> Iterator[bool]:
 def acquire(name: str, mine: str, deadline: float) -> bool:
     """Try for a lease until the deadline, at least once."""
     pause = FIRST_PAUSE
-    timeout = settings().LEASE_TTL
-    while not hot.ask(lambda cache: cache.add(name, mine, timeout=timeout), default=True):
+    while not take(name, mine):
         if monotonic() + pause >= deadline:
-            return False
+            return hot.ask(lambda cache: discard_foreign(cache, name), default=False) and take(name, mine)
         sleep(pause)
         pause = min(LONGEST_PAUSE, pause * uniform(1.5, 2.5))
     return True
+
+
+def take(name: str, mine: str) -> bool:
+    """Take a lease, unless somebody has it."""
+    timeout = settings().LEASE_TTL
+    return hot.ask(lambda cache: cache.add(name, mine, timeout=timeout), default=True)
 
 
 def release(name: str, mine: str) -> None:
@@ -130,12 +141,30 @@ def release(name: str, mine: str) -> None:
     """
 
     def give_back(cache: BaseCache) -> bool:
-        if cache.get(name) == mine:
+        if holder(cache, name) == mine:
             cache.delete(name)
         return True
 
     if not hot.ask(give_back, default=False) and len(_kept) < MOST_KEPT:
         _kept[name] = mine
+
+
+def discard_foreign(cache: BaseCache, name: str) -> bool:
+    """Delete what stands in a lease's place and is none, for it might stand there for ever; tell whether there was."""
+    if (found := holder(cache, name)) is None or isinstance(found, str):
+        return False
+    cache.delete(name)
+    return True
+
+
+def holder(cache: BaseCache, name: str) -> object:
+    """Give what stands in a lease's place: a text if it is a lease, None for nothing."""
+    try:
+        return cache.get(name)
+    except hot.SUSPECTS as error:  # of a type that cannot be read
+        if hot.is_outage(error):
+            raise
+        return error
 
 
 @receiver(breaker_changed)

@@ -51,8 +51,24 @@ def answer(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:
 
 def answer_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Answer[T]]:
     """Answer for each variant: one round trip, one statement for what is missing there, a compute for what is left."""
-    searches = search_many(declaration, variants)
-    return [noted(declaration, settle(declaration, *pair)) for pair in zip(variants, searches, strict=True)]
+    answers, errors = settle_many(declaration, variants)
+    if errors:
+        raise errors[0]
+    return [noted(declaration, each) for each in answers]
+
+
+def settle_many(
+    declaration: Declaration[..., T], variants: Sequence[Variant], *, takes_stale: bool = True
+) -> tuple[list[Answer[T]], list[Exception]]:
+    """Settle each variant, in order: a failure keeps no other from its own answer."""
+    answers: list[Answer[T]] = []
+    errors: list[Exception] = []
+    for variant, ended in zip(variants, search_many(declaration, variants), strict=True):
+        try:
+            answers.append(settle(declaration, variant, ended, takes_stale=takes_stale))
+        except Exception as error:  # noqa: BLE001  (given to the caller, who raises the first)
+            errors.append(error)
+    return answers, errors
 
 
 def noted(declaration: Declaration[..., Any], given: Answer[T]) -> Answer[T]:

@@ -40,13 +40,33 @@ def after_commit(alias: str, function: Callable[[], object]) -> None:
     if not in_transaction(alias):
         function()
     elif not is_manual(connections[alias]):
-        transaction.on_commit(function, using=alias, robust=True)  # what fails here is no reason for others to fail
+        await_commit(alias, function)
 
 
 def after_commit_once(alias: str, function: Callable[[], object]) -> None:
     """Do as `after_commit`, unless an equal function already waits for this commit."""
-    if all(waiting != function for _, waiting, *_ in connections[alias].run_on_commit):
+    if all(waiting != Hook(function) for _, waiting, *_ in connections[alias].run_on_commit):
         after_commit(alias, function)
+
+
+def await_commit(alias: str, function: Callable[[], object]) -> None:
+    """Have Django run a function after the commit; what fails there is logged, and no reason for others to fail."""
+    transaction.on_commit(Hook(function), using=alias, robust=True)
+
+
+@dataclass(frozen=True)
+class Hook:
+    """What waits for a commit, with the name that Django logs where it fails: without one, the commit would raise."""
+
+    function: Callable[[], object]
+
+    def __post_init__(self) -> None:
+        """Take the function's name, or that of its type."""
+        object.__setattr__(self, "__qualname__", getattr(self.function, "__qualname__", type(self.function).__name__))
+
+    def __call__(self) -> None:
+        """Run it."""
+        self.function()
 
 
 @dataclass(eq=False)
@@ -125,8 +145,9 @@ def changes_of(alias: str) -> Changes:
     if known is None or known.hooks is not connection.run_on_commit:
         known = vars(connection)[KEY] = Changes(connection.run_on_commit)
         for _, hook, *_ in connection.run_on_commit:
-            if isinstance(hook, Delivery) and not hook.has_run:
-                known.note(hook)
+            waiting = hook.function if isinstance(hook, Hook) else None
+            if isinstance(waiting, Delivery) and not waiting.has_run:
+                known.note(waiting)
     return known
 
 

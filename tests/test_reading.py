@@ -258,6 +258,21 @@ def test_a_value_is_made_anew_for_each_caller() -> None:
     assert stock(Color.RED) is not stock(Color.RED)
 
 
+def test_one_that_fails_keeps_no_other_of_a_batch_from_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are tried; then the first exception is raised, and what was computed is there."""
+    monkeypatch.setattr("tests.samples.count_stock", fail_for_red)
+    with pytest.raises(ZeroDivisionError):
+        stock.get_many([{"color": "red"}, {"color": "blue"}])
+    assert stock.get(Color.BLUE) is not None
+
+
+def fail_for_red(color: Color) -> Stock:
+    """Fail for one colour."""
+    if color == Color.RED:
+        raise ZeroDivisionError
+    return Stock(pots=1, litres=1)
+
+
 def test_get_many_is_one_round_trip_and_one_statement(queries: Queries) -> None:
     """Any number of variants: what is hot costs no query, what is cold one for all, only the rest is computed."""
     wanted = [{"color": color, "doubled": doubled} for color in Color for doubled in (False, True)]
