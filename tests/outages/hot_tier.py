@@ -122,6 +122,18 @@ def without_primary(world: World) -> Iterator[None]:
 
 
 @contextmanager
+def without_rights(world: World) -> Iterator[None]:
+    """An operator has taken its user's rights."""
+    world.admin.execute_command("ACL SETUSER", "default", "-@all", "+acl")
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        world.admin.get("anything")
+    try:
+        yield
+    finally:
+        world.admin.execute_command("ACL SETUSER", "default", "+@all")
+
+
+@contextmanager
 def evicted(kind: str, world: World) -> Iterator[None]:
     """Some keys are gone."""
     assert world.admin.delete(*keys(world, kind))
@@ -227,6 +239,7 @@ GONE: dict[str, Hurt] = {
     "cache full": full,
     "cache read-only": read_only,
     "cache without primary": without_primary,
+    "cache without rights": without_rights,
 }
 LOST: dict[str, Hurt] = {
     "cache flushed": flushed,
