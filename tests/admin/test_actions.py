@@ -6,12 +6,12 @@ import pytest
 from django.contrib.admin.models import DELETION, LogEntry
 from django.test import Client
 
-from statistics_cache import byhand, queue
+from statistics_cache import byhand, queue, statistic
 from statistics_cache.admin import actions
 from statistics_cache.models import StatisticEntry
 from tests.admin.conftest import BLUE, LIST, RED, REGISTRY, act, orphan, row_of, said
 from tests.messages import Messages
-from tests.samples import Color, Computed, shades, shelf, stock
+from tests.samples import Color, Computed, count_stock, shades, shelf, stock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -195,6 +195,11 @@ def test_an_action_leads_back_to_the_page_it_came_from(admin_client: Client) -> 
         assert act(admin_client, "refresh_now", row, detail=detail).redirect_chain[-1][0] == LIST
 
 
+def divide() -> Any:
+    """Fail, as a function of anybody's may."""
+    return 1 // 0
+
+
 class TestRunNow:
     """The registry's button."""
 
@@ -226,6 +231,15 @@ class TestRunNow:
             "0 of 4 variants of tests.stock queued for a worker: the broker is out."
             in said(self.run(admin_client, "tests.stock"))[0]
         )
+
+    @pytest.mark.parametrize("hydrate", [divide, lambda: 5, lambda: [3], lambda: [{"color": "no"}]])
+    def test_a_hydrate_that_cannot_be_read_is_told(self, admin_client: Client, hydrate: Any) -> None:
+        """Whatever it raises or returns is said, by the statistic's name; nothing is computed."""
+        statistic(name="tests.broken", hydrate=hydrate)(count_stock)
+        assert (
+            "Failed: the hydrate= of tests.broken cannot be read: " in said(self.run(admin_client, "tests.broken"))[0]
+        )
+        assert not LogEntry.objects.exists()
 
     def test_without_variants_it_says_so(self, admin_client: Client) -> None:
         """A statistic whose parameters have no defaults names none."""
