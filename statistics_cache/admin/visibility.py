@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from statistics_cache.api import registry
 from statistics_cache.declaration import Declaration
 from statistics_cache.models import StatisticEntry
+from statistics_cache.signals import logger, name_of
 
 Declarations = dict[str, Declaration[..., Any]]
 MEMO = "_statistics_visible"  # on the request: `visible_to` is a user's code, and is asked once
@@ -19,9 +20,19 @@ def visible_declarations(request: HttpRequest) -> Declarations:
     memo = vars(request)
     if MEMO not in memo:
         declared = (found.declaration for found in registry.all())
-        memo[MEMO] = {each.name: each for each in declared if each.is_visible_to(getattr(request, "user", None))}
+        user = getattr(request, "user", None)
+        memo[MEMO] = {each.name: each for each in declared if is_visible(each, user)}
     found: Declarations = memo[MEMO]
     return found
+
+
+def is_visible(declaration: Declaration[..., Any], user: Any) -> bool:
+    """Tell whether a user may see a statistic; where `visible_to` raises, nobody may, and that is logged."""
+    try:
+        return declaration.is_visible_to(user)
+    except Exception as error:  # noqa: BLE001  (a user's code: a fault in it hides one statistic, and breaks no page)
+        logger.error("visible_to failed", extra={"statistic": declaration.name, "error": name_of(error)})
+        return False
 
 
 def visible_entries(request: HttpRequest) -> QuerySet[StatisticEntry]:

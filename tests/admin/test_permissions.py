@@ -1,12 +1,14 @@
 """Who may do what: each set of permissions against each page and each action."""
 
+from typing import Any
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from statistics_cache import Statistic
+from statistics_cache import Statistic, statistic
 from statistics_cache.models import StatisticEntry
-from tests.admin.conftest import LIST, RED, REGISTRY, Login, act, orphan, row_of
+from tests.admin.conftest import LIST, RED, REGISTRY, Login, act, count_secretly, orphan, row_of
 from tests.samples import Color, Computed, Stock, stock
 
 pytestmark = pytest.mark.django_db
@@ -147,6 +149,23 @@ class TestHidden:
     def test_the_permission_is_needed_all_the_same(self, login: Login) -> None:
         """`visible_to` opens nothing to who may not view entries."""
         assert login(name="insider").get(LIST).status_code == 403
+
+
+def test_a_visible_to_that_raises_hides(login: Login, caplog: pytest.LogCaptureFixture) -> None:
+    """A fault in it hides its statistic from everybody and breaks no page; one line a page names it, and no value."""
+    declare: Any = statistic(name="tests.secret", visible_to=lambda user: user.no_such_attribute)
+    declare(count_secretly)(Color.RED)
+    row = StatisticEntry.objects.get()
+    client = login(is_superuser=True)
+    for page, status in ((LIST, 200), (REGISTRY, 200), (f"{LIST}{row.pk}/change/", 404)):
+        caplog.clear()
+        answer = client.get(page)
+        assert answer.status_code == status
+        assert status == 404 or b"tests.secret" not in answer.content
+        lines = [record for record in caplog.records if record.name == "statistics_cache"]
+        assert [line.getMessage() for line in lines] == ["visible_to failed"]
+        facts = vars(lines[0])
+        assert (facts["statistic"], facts["error"], facts["exc_info"]) == ("tests.secret", "AttributeError", None)
 
 
 def test_orphans_are_seen_by_all_who_view(login: Login) -> None:
