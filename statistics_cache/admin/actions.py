@@ -1,5 +1,6 @@
 """What the list's actions do: in batches, each entry noted in the admin's log, what was left out said."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -19,13 +20,15 @@ from statistics_cache.declaration import Declaration, Variant
 from statistics_cache.models import StatisticEntry
 
 from .showing import pair_of
-from .visibility import home, visible_declarations
+from .visibility import home, visible_declarations, visible_entries
 from .words import duration
 
 AT_ONCE = 500  # rows in one batch
 MAX_NOW = 20  # computes that one request waits for
 MAX_LOGGED = 1_000  # entries noted one by one in the admin's log; of more, their number
 MAX_SINGLE = 20  # variants of a statistic that are invalidated scope by scope; of more, all at once
+
+PRIMARY_KEY = re.compile("[0-9]{1,19}")  # of 64 bits: int() refuses other digits, and thousands of them
 
 Rows = QuerySet[StatisticEntry]
 Admin = Any  # a ModelAdmin, which is no generic at run time
@@ -90,7 +93,7 @@ def entries(number: int) -> str:
 def back(request: HttpRequest) -> HttpResponse | None:
     """Go back to the page of the entry that the action came from; None leads to the list."""
     pk = request.POST.get("detail", "")
-    if not pk.isdigit() or not StatisticEntry.objects.using(home()).filter(pk=pk).exists():
+    if not PRIMARY_KEY.fullmatch(pk) or not visible_entries(request).filter(pk=pk).exists():
         return None
     return HttpResponseRedirect(reverse("admin:statistics_cache_statisticentry_change", args=[pk]))
 

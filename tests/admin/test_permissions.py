@@ -140,6 +140,14 @@ class TestHidden:
         assert secret.answer(Color.RED).tier == "hot"
         assert not LogEntry.objects.filter(object_repr__contains="secret").exists()
 
+    def test_an_action_leads_where_it_leads_from_no_entry(self, login: Login) -> None:
+        """The page it came from is no way to learn that the row is there."""
+        client = login(is_superuser=True)
+        places = [
+            act(client, "clear_hot", self.row, detail=detail).redirect_chain for detail in (str(self.row.pk), "99999")
+        ]
+        assert places[0] == places[1]
+
     def test_who_may_see_it_sees_it(self, login: Login) -> None:
         """Whom `visible_to` admits sees all of it."""
         client = login("view", name="insider")
