@@ -1,11 +1,12 @@
 """The columns of the list."""
 
+import re
 from time import time
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import naturaltime
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from statistics_cache.cold import seconds_of
@@ -16,6 +17,7 @@ from .changelist import PREVIEW
 from .showing import shown
 from .words import MEANINGS, STATES, duration, is_number, size, spell_parameters
 
+PARTS = re.compile(r"[^._]*[._]|[^._]+")  # of a name, each up to where it may be broken
 NOTHING = SafeString('<span class="sc-quiet">—</span>')
 
 
@@ -24,9 +26,14 @@ def variant(entry: StatisticEntry) -> SafeString:
     """Name the statistic and, below it, the parameters."""
     return format_html(
         '<span class="sc-name">{}</span> <span class="sc-params">{}</span>',
-        entry.statistic,
+        breakable(entry.statistic),
         spell_parameters(entry.params) or "no parameters",
     )
+
+
+def breakable(name: str) -> SafeString:
+    """Let a long name go on in the next line after a dot or an underscore."""
+    return format_html_join(SafeString("<wbr>"), "{}", ((part,) for part in PARTS.findall(name)))
 
 
 def badge(state: str) -> SafeString:

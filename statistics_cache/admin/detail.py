@@ -101,6 +101,7 @@ def describe_current(entry: StatisticEntry, current: Current) -> dict[str, Any]:
         "value": shorten(payload),
         "size": size(len(payload.encode())) if payload else "",
         "timeline": pictures.timeline(pictures.Life(age, *current.bounds[:2])) if age is not None else "",
+        "age": "" if age is None else duration(age),
         "ttl": duration(current.bounds.ttl),
         "stale_ttl": duration(current.bounds.stale_ttl),
         "tiers": [hot_tier(current), cold_tier(entry, current)],

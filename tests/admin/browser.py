@@ -45,6 +45,18 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
+    def be(self, width: int, height: int = 844) -> None:
+        """Let the screen be so large: a headless window is never as narrow as a phone."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    def overflow(self, selector: str = "html") -> int:
+        """Give how many pixels of an element's content lie beyond its right edge."""
+        found: int = self.driver.execute_script(
+            "return arguments[0].scrollWidth - arguments[0].clientWidth", self.find(selector)
+        )
+        return found
+
     def open(self, path: str) -> None:
         """Open a page."""
         self.driver.get(self.url + path)
@@ -82,9 +94,9 @@ class Browser:
         """Leave a screenshot of the whole page, if a folder is named."""
         if SHOTS:
             height = self.driver.execute_script("return document.documentElement.scrollHeight")
-            self.driver.set_window_size(SIZE[0], max(SIZE[1], min(height + 120, 4000)))
+            self.be(self.driver.execute_script("return innerWidth"), max(SIZE[1], min(height + 120, 4000)))
             self.driver.save_screenshot(str(Path(SHOTS) / f"{name}.png"))
-            self.driver.set_window_size(*SIZE)
+            self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
     def faults(self) -> list[str]:
         """Give what axe-core finds wrong with the open page's content, in the rules of WCAG 2.1 AA."""

@@ -71,6 +71,12 @@ def said(page: Any) -> list[str]:
     return [str(message) for message in page.context["messages"]] if page.context else []
 
 
+def text_of(page: Any) -> str:
+    """Give a page's text without the places where a name may be broken."""
+    text: str = page.content.decode()
+    return text.replace("<wbr>", "")
+
+
 def row_of(key: str) -> StatisticEntry:
     """Give the row of a key."""
     return StatisticEntry.objects.get(key=key)

@@ -41,6 +41,7 @@ def browser(driver: Chrome, live_server: LiveServer) -> Iterator[Browser]:
     yield window
     assert window.complaints() == []
     driver.get("about:blank")
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.fixture
@@ -96,6 +97,51 @@ def test_every_page_opens(browser: Browser, login: Login, stored: None, scheme: 
     browser.open(LIST)
     choose(browser, "clear_both", row_of(BLUE), row_of(RED), row_of("tests.total:"))
     look_at(browser, f"confirm-{scheme}")
+
+
+@pytest.mark.parametrize("page", ["list", "detail", "promoted", "failing", "registry", "confirm"])
+def test_no_page_is_wider_than_a_phone(browser: Browser, login: Login, stored: None, page: str) -> None:
+    """At 390 pixels nothing is to be scrolled sideways, but for what scrolls within its frame."""
+    browser.log_in(login(is_superuser=True))
+    rows = {"detail": RED, "promoted": 'tests.stock:color="blue",doubled=true', "failing": "tests.strict:"}
+    stock(Color.BLUE, doubled=True)
+    if page == "confirm":
+        browser.open(LIST)
+        choose(browser, "clear_both", row_of(BLUE), row_of(RED), row_of("tests.total:"))
+    browser.be(390)
+    if page != "confirm":
+        browser.open(
+            f"{LIST}{row_of(rows[page]).pk}/change/" if page in rows else {"registry": REGISTRY}.get(page, LIST)
+        )
+    assert browser.driver.execute_script("return innerWidth") == 390
+    assert browser.overflow() <= 0
+    assert bool(browser.all(".sc-life")) == (page in rows)
+    assert all(line.rect["x"] + line.rect["width"] <= 390 for line in browser.all(".sc-now circle, .sc-life"))
+    browser.shot(f"phone-{page}")
+
+
+@pytest.mark.parametrize("width", [1280, 1400, 1600])
+def test_no_column_is_cut_off(browser: Browser, login: Login, stored: None, width: int) -> None:
+    """On the screens that people sit at, the list holds all its columns, also with texts on why rows are not fresh."""
+    browser.log_in(login(is_superuser=True))
+    long = '{"category":"image_generation","include_backend_variations":false}'
+    year = timedelta(days=330)
+    orphan("catalog.category_statistics", params=long, payload="x" * 99_000, computed_at=datetime.now(UTC) - year)
+    browser.be(width, 1000)
+    browser.open(LIST)
+    assert browser.texts(".sc-why")
+    assert browser.overflow() <= 0
+    assert browser.overflow("#changelist .results") <= 0
+    browser.shot(f"list-{width}")
+
+
+def test_the_copy_button_covers_nothing(browser: Browser, login: Login, stored: None) -> None:
+    """It stands above the code that it copies."""
+    browser.log_in(login("view"))
+    browser.open(f"{LIST}{row_of(RED).pk}/change/")
+    button, code = browser.find(".sc-copy").rect, browser.find("#sc-snippet").rect
+    assert button["height"] > 0
+    assert button["y"] + button["height"] <= code["y"]
 
 
 def look_at(browser: Browser, name: str) -> None:

@@ -68,7 +68,7 @@ def test_a_row_says_everything(admin_client: Client) -> None:
     """A row shows statistic, parameters, state, value, age, cost, size and when it was computed."""
     stock(Color.RED)
     page = admin_client.get(LIST).content.decode()
-    for part in ("tests.stock", "color=&quot;red&quot;", ">Fresh<", "pots", "<meter", " ms", " B<", "now</time>"):
+    for part in ("tests.<wbr>stock<", "color=&quot;red&quot;", ">Fresh<", "pots", "<meter", " ms", " B<", "now</time>"):
         assert part in page, part
 
 
@@ -102,6 +102,12 @@ def test_orphans_are_told_and_their_values_are_not(admin_client: Client) -> None
     detail = admin_client.get(f"{LIST}{unknown.pk}/change/")
     assert b"treasure" not in page.content + detail.content
     assert b"nobody says who may see it" in detail.content
+
+
+def test_a_long_name_breaks_at_its_dots_and_underscores(admin_client: Client) -> None:
+    """A statistic's name is broken between its words, and what it holds stays text."""
+    orphan("a.long_name..of<b>_")
+    assert ">a.<wbr>long_<wbr>name.<wbr>.<wbr>of&lt;b&gt;_<" in admin_client.get(LIST).content.decode()
 
 
 def test_why_it_is_stale_names_the_cause(admin_client: Client, clock: Any) -> None:

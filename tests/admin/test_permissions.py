@@ -8,7 +8,7 @@ from django.test import Client
 
 from statistics_cache import Statistic, statistic
 from statistics_cache.models import StatisticEntry
-from tests.admin.conftest import LIST, RED, REGISTRY, Login, act, count_secretly, orphan, row_of
+from tests.admin.conftest import LIST, RED, REGISTRY, Login, act, count_secretly, orphan, row_of, text_of
 from tests.samples import Color, Computed, Stock, stock
 
 pytestmark = pytest.mark.django_db
@@ -116,7 +116,7 @@ class TestHidden:
     def test_no_list_tells_of_it(self, login: Login, query: str) -> None:
         """No row, no filter, no count, no card."""
         page = login(is_superuser=True).get(LIST + query, follow=True)
-        assert b"tests.secret" not in page.content.replace(b"?q=secret", b"")
+        assert "tests.secret" not in text_of(page).replace("?q=secret", "")
         assert next(card.value for card in page.context["cards"] if card.label == "Fresh") == "0"
         assert "(1)" not in page.content.decode()
 
@@ -135,7 +135,7 @@ class TestHidden:
         before = self.row.computed_at
         stock(Color.RED)
         page = act(login(is_superuser=True), action, self.row, confirmed="yes", select_across=across)
-        assert b"tests.secret" not in page.content
+        assert "tests.secret" not in text_of(page)
         assert self.row.computed_at == before
         assert secret.answer(Color.RED).tier == "hot"
         assert not LogEntry.objects.filter(object_repr__contains="secret").exists()
@@ -151,8 +151,8 @@ class TestHidden:
     def test_who_may_see_it_sees_it(self, login: Login) -> None:
         """Whom `visible_to` admits sees all of it."""
         client = login("view", name="insider")
-        pages = [client.get(url).content for url in (LIST, REGISTRY, f"{LIST}{self.row.pk}/change/")]
-        assert all(b"tests.secret" in page for page in pages)
+        pages = [text_of(client.get(url)) for url in (LIST, REGISTRY, f"{LIST}{self.row.pk}/change/")]
+        assert all("tests.secret" in page for page in pages)
 
     def test_the_permission_is_needed_all_the_same(self, login: Login) -> None:
         """`visible_to` opens nothing to who may not view entries."""
@@ -169,7 +169,7 @@ def test_a_visible_to_that_raises_hides(login: Login, caplog: pytest.LogCaptureF
         caplog.clear()
         answer = client.get(page)
         assert answer.status_code == status
-        assert status == 404 or b"tests.secret" not in answer.content
+        assert status == 404 or "tests.secret" not in text_of(answer)
         lines = [record for record in caplog.records if record.name == "statistics_cache"]
         assert [line.getMessage() for line in lines] == ["visible_to failed"]
         facts = vars(lines[0])
@@ -179,4 +179,4 @@ def test_a_visible_to_that_raises_hides(login: Login, caplog: pytest.LogCaptureF
 def test_orphans_are_seen_by_all_who_view(login: Login) -> None:
     """Rows that nobody declares are listed by key."""
     orphan()
-    assert b"gone.statistic" in login("view").get(LIST).content
+    assert "gone.statistic" in text_of(login("view").get(LIST))
