@@ -154,15 +154,16 @@ def hot_tier(current: Current) -> Tier:
     ]
     facts = facts_of(copy, database) if copy else []
     if copy:
-        proved = max(0.0, time() - copy.proved_at)
-        facts.append(
-            Fact(
-                "Proved current",
-                f"{duration(proved)} ago; believed for {duration(current.bounds.proof)}",
-                proved < current.bounds.proof,
-            )
-        )
+        facts.append(proof_of(copy, current.bounds.proof))
     return Tier("Hot tier", names[0], copy is not None, facts, tokens)
+
+
+def proof_of(copy: Copy, interval: float) -> Fact:
+    """Say when the database last proved a copy; that this is long ago is no fault, only nobody has read it since."""
+    ago = time() - copy.proved_at
+    if 0 <= ago < interval:
+        return Fact("Proved current", f"{duration(ago)} ago; believed for {duration(interval)}", is_good=True)
+    return Fact("Proved current", f"{duration(max(0.0, ago))} ago; the next reader has it proved again")
 
 
 def cold_tier(entry: StatisticEntry, current: Current) -> Tier:

@@ -60,6 +60,16 @@ def test_the_snippet_runs(admin_client: Client) -> None:
     assert eval(lines[-1], namespace) == stock(Color.RED)  # noqa: S307
 
 
+def test_an_old_proof_is_no_fault(admin_client: Client, clock: Any) -> None:
+    """A fresh entry that nobody has read for a while has nothing marked as wrong; its last proof is told."""
+    stock(Color.RED)
+    clock.shift(timedelta(minutes=1))
+    page = page_of(admin_client, RED)
+    assert "1 min ago; the next reader has it proved again" in page
+    assert ">Fresh<" in page
+    assert 'class="sc-mark sc-no"' not in page
+
+
 def test_an_entry_that_only_failed_has_a_page(admin_client: Client) -> None:
     """It shows the error, how often, and until when nobody tries; there is no value."""
     row = StatisticEntry.objects.create(
