@@ -54,9 +54,9 @@ def state(entry: StatisticEntry) -> SafeString:
 
 @admin.display(description="value")
 def value(entry: StatisticEntry) -> SafeString:
-    """Show the beginning of the value; of a statistic that nobody declares, nobody says who may see it."""
+    """Show the beginning of the value, if readers could get it; of an orphan, nobody says who may see it."""
     beginning: str | None = getattr(entry, "preview", None)
-    if beginning is None or shown(entry).current is None:
+    if beginning is None or shown(entry).state in ("empty", "orphaned"):
         return NOTHING
     more = "…" if len(beginning) == PREVIEW else ""
     return format_html('<code class="sc-value">{}{}</code>', beginning, more)
@@ -65,10 +65,10 @@ def value(entry: StatisticEntry) -> SafeString:
 @admin.display(description="computed", ordering="computed_at")
 def age(entry: StatisticEntry) -> SafeString:
     """Show the age between computed and expired, and when that was in words."""
-    current, at = shown(entry).current, entry.computed_at
+    how, at = shown(entry), entry.computed_at
     if at is None:
         return SafeString('<span class="sc-quiet">never</span>')
-    drawn = meter(max(0.0, time() - seconds_of(at)), current.bounds) if current else ""
+    drawn = meter(max(0.0, time() - seconds_of(at)), how.current.bounds) if how.current and how.state != "empty" else ""
     said = format_html(
         '<time datetime="{}" title="{}">{}</time>', at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S %Z}", naturaltime(at)
     )

@@ -90,8 +90,8 @@ def describe(entry: StatisticEntry, request: HttpRequest) -> dict[str, Any]:
 def describe_current(entry: StatisticEntry, current: Current) -> dict[str, Any]:
     """Give what is known of an entry that calls can mean."""
     declaration, look = current.declaration, current.look
-    copy = look.copy or look.proof.copy
-    payload = copy.payload if copy and copy.tier == "hot" else entry.payload
+    copy = look.copy  # None where no reader could get what is stored: then nobody is shown it either
+    payload = (copy.payload if copy.tier == "hot" else entry.payload) if copy else None
     scopes = all_scopes(current.variant.scopes)
     causes = find_causes(home(), {declaration.name}, set(scopes))
     age = copy.age(time()) if copy else None

@@ -17,7 +17,7 @@ from statistics_cache.peeking import Look, look_together
 
 from .causes import find_causes, newest_cause
 from .visibility import Declarations, home, visible_declarations
-from .words import orphaned_because, why
+from .words import empty_because, orphaned_because, why
 
 ATTRIBUTE = "_statistics_shown"
 
@@ -82,9 +82,10 @@ def show(row: StatisticEntry, current: Current | None, declarations: Declaration
     if current is None:
         return Shown("orphaned", orphaned_because(declarations.get(row.statistic), row.schema), None)
     look = current.look
+    if look.state is None:
+        return Shown("empty", empty_because(is_computed=row.computed_at is not None, failures=row.failures), current)
     cause = newest_cause(causes, row.statistic, current.variant.scopes)
-    said = why(look.state, look.reason, current.bounds, cause)
-    return Shown(look.state or "empty", said, current)
+    return Shown(look.state, why(look.state, look.reason, current.bounds, cause), current)
 
 
 def shown(row: StatisticEntry) -> Shown:

@@ -73,12 +73,10 @@ def pretty(payload: str) -> str:
         return payload
 
 
-def why(state: State | None, reason: Reason | None, bounds: Limits, cause: str) -> str:
+def why(state: State, reason: Reason | None, bounds: Limits, cause: str) -> str:
     """Say in a sentence why a value is not fresh; nothing for one that is."""
     if state == "expired":
         return f"Older than its stale_ttl of {duration(bounds.stale_ttl)}."
-    if state is None:
-        return "Cleared, or never computed."
     if reason == "age":
         return f"Older than its ttl of {duration(bounds.ttl)}."
     if reason == "source":
@@ -90,6 +88,13 @@ def orphaned_because(declaration: Declaration[..., object] | None, schema: str) 
     """Say why no call reads a row."""
     if declaration is None:
         return "No statistic of this name is declared."
+def empty_because(*, is_computed: bool, failures: int) -> str:
+    """Say why no reader could get what a row holds."""
+    if is_computed:
+        return "Cleared."
+    return "Never computed: its compute failed." if failures else "Cleared, or never computed."
+
+
     if schema != declaration.fingerprint:
         return "Its value is of another schema: an older or newer version of the code wrote it."
     return "The function has other parameters by now."

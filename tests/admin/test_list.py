@@ -110,6 +110,38 @@ def test_a_long_name_breaks_at_its_dots_and_underscores(admin_client: Client) ->
     assert ">a.<wbr>long_<wbr>name.<wbr>.<wbr>of&lt;b&gt;_<" in admin_client.get(LIST).content.decode()
 
 
+def test_what_no_reader_gets_is_not_shown(admin_client: Client) -> None:
+    """What was stored before its statistic was cleared is empty: neither the list nor its page shows the value."""
+    stock(Color.RED)
+    StatisticEntry.objects.update(epoch=7, payload='{"pots":424242,"litres":0}')
+    hot.delete(StatisticEntry.objects.values_list("schema", "key"))
+    pages = [admin_client.get(url).content.decode() for url in (LIST, f"{LIST}{row_of(RED).pk}/change/")]
+    for page in pages:
+        assert ">Empty<" in page
+        assert "Cleared." in page
+        assert "424242" not in page
+        assert "<meter" not in page
+        assert "sc-line" not in page
+
+
+def test_a_compute_that_only_failed_is_told(admin_client: Client) -> None:
+    """Neither the list nor its page calls that cleared."""
+    row = orphan(
+        "tests.total",
+        key="tests.total:",
+        params="{}",
+        schema=total.declaration.fingerprint,
+        payload=None,
+        computed_at=None,
+        failures=1,
+        last_error="ValueError: no paint",
+    )
+    for url in (LIST, f"{LIST}{row.pk}/change/"):
+        page = admin_client.get(url).content.decode()
+        assert "Never computed: its compute failed." in page
+        assert "Cleared, or" not in page
+
+
 def test_why_it_is_stale_names_the_cause(admin_client: Client, clock: Any) -> None:
     """A row says that its source changed and what did it, or what it is older than."""
     shelf(Color.RED)
