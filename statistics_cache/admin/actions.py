@@ -229,7 +229,11 @@ def clear_both(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResp
         by_statistic[row.statistic].append(row.pk)
     note(request, doomed, DELETION, "Cleared both tiers.")
     number = sum(clear_statistic(request, *group) for group in by_statistic.items())
-    model_admin.message_user(request, f"{entries(number)} cleared in both tiers.", messages.SUCCESS)
+    if number:
+        model_admin.message_user(request, f"{entries(number)} cleared in both tiers.", messages.SUCCESS)
+    else:
+        text = "Nothing was cleared: no entry that was chosen is there."
+        model_admin.message_user(request, text, messages.WARNING)
     return HttpResponseRedirect(request.get_full_path())
 
 

@@ -122,6 +122,18 @@ def test_clearing_both_asks_first(admin_client: Client) -> None:
     assert stock.answer(Color.BLUE).tier in ("hot", "cold")
 
 
+def test_clearing_nothing_is_no_success(admin_client: Client) -> None:
+    """Where no entry that was chosen is there, it warns, clears nothing and notes nothing."""
+    row = row_of(RED)
+    StatisticEntry.objects.filter(pk=row.pk).delete()
+    page = act(admin_client, "clear_both", row, confirmed="yes")
+    assert [(str(each), each.level_tag) for each in page.context["messages"]] == [
+        ("Nothing was cleared: no entry that was chosen is there.", "warning")
+    ]
+    assert StatisticEntry.objects.count() == 1
+    assert not LogEntry.objects.exists()
+
+
 def test_the_confirmation_takes_all_that_match(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """With "select all" what the filters match is cleared, in batches, and nothing else."""
     monkeypatch.setattr(actions, "AT_ONCE", 2)
