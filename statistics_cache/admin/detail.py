@@ -107,7 +107,7 @@ def describe_current(entry: StatisticEntry, current: Current) -> dict[str, Any]:
         "tiers": [hot_tier(current), cold_tier(entry, current)],
         "sources": [describe_source(source) for source in declaration.sources],
         "scopes": [moved(declaration, scope, causes) for scope in scopes],
-        "snippet": snippet(declaration, entry.params),
+        "snippet": snippet(declaration, current.variant),
         "is_blocked": bool(entry.retry_at and seconds_of(entry.retry_at) > time()),
     }
 

@@ -1,10 +1,14 @@
 """How the admin says things: durations, sizes, parameters, and why a value is not fresh."""
 
 import json
+import sys
+from collections import defaultdict
 from collections.abc import Mapping
+from enum import Enum
+from keyword import iskeyword
 from math import isfinite
 
-from statistics_cache.declaration import Declaration
+from statistics_cache.declaration import Declaration, Variant
 from statistics_cache.entry import Limits, Reason, State
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -84,10 +88,6 @@ def why(state: State, reason: Reason | None, bounds: Limits, cause: str) -> str:
     return WHY[reason] if reason else ""
 
 
-def orphaned_because(declaration: Declaration[..., object] | None, schema: str) -> str:
-    """Say why no call reads a row."""
-    if declaration is None:
-        return "No statistic of this name is declared."
 def empty_because(*, is_computed: bool, failures: int) -> str:
     """Say why no reader could get what a row holds."""
     if is_computed:
@@ -95,23 +95,47 @@ def empty_because(*, is_computed: bool, failures: int) -> str:
     return "Never computed: its compute failed." if failures else "Cleared, or never computed."
 
 
+def orphaned_because(declaration: Declaration[..., object] | None, schema: str) -> str:
+    """Say why no call reads a row."""
+    if declaration is None:
+        return "No statistic of this name is declared."
     if schema != declaration.fingerprint:
         return "Its value is of another schema: an older or newer version of the code wrote it."
     return "The function has other parameters by now."
 
 
-def snippet(declaration: Declaration[..., object], params: str) -> str:
+def snippet(declaration: Declaration[..., object], variant: Variant) -> str:
     """Give the lines that read a variant from anywhere."""
     function = declaration.function
-    given = json.loads(params)
-    arguments = ", ".join(argument(declaration, name, value) for name, value in given.items())
-    return f"from {function.__module__} import {function.__name__}\n\n{function.__name__}({arguments})"
+    modules = {function.__name__: function.__module__}
+    arguments = [argument(declaration, name, spell(variant, name, modules)) for name in variant.values]
+    names: dict[str, list[str]] = defaultdict(list)
+    for name, module in sorted(modules.items()):
+        names[module].append(name)
+    imports = "\n".join(f"from {module} import {', '.join(names[module])}" for module in sorted(names))
+    return f"{imports}\n\n{function.__name__}({', '.join(arguments)})"
 
 
-def argument(declaration: Declaration[..., object], name: str, value: object) -> str:
+def argument(declaration: Declaration[..., object], name: str, text: str) -> str:
     """Write one argument, by name wherever the signature takes it so."""
     kind = declaration.parameters.signature.parameters[name].kind
-    return repr(value) if kind is kind.POSITIONAL_ONLY else f"{name}={value!r}"
+    return text if kind is kind.POSITIONAL_ONLY else f"{name}={text}"
+
+
+def spell(variant: Variant, name: str, modules: dict[str, str]) -> str:
+    """Write a value as code: a member by its name, whose module is noted; all else as calls take it from JSON."""
+    value, kind = variant.values[name], type(variant.values[name])
+    if is_named(value) and modules.setdefault(kind.__name__, kind.__module__) == kind.__module__:
+        return f"{kind.__name__}.{value.name}"
+    return repr(json.loads(variant.texts[name]))
+
+
+def is_named(value: object) -> bool:
+    """Tell whether a value is a member of an Enum that other code can import, under a name that code can write."""
+    if not isinstance(value, Enum) or not str(value.name).isidentifier() or iskeyword(value.name):
+        return False
+    kind = type(value)
+    return getattr(sys.modules.get(kind.__module__), kind.__name__, None) is kind
 
 
 def is_number(value: object) -> bool:

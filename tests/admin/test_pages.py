@@ -1,9 +1,12 @@
 """The page of one entry, the registry, and what all pages have in common."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 
 import pytest
 from django.core.management import call_command
@@ -43,21 +46,86 @@ def test_the_page_of_an_entry_says_everything(admin_client: Client) -> None:
         f"tests.Paint {paint.pk} created",
         "holds a copy",
         "as in the database",
-        "from tests.samples import stock",
-        "stock(color='red', doubled=False)",
+        "from tests.samples import Color, stock",
+        "stock(color=Color.RED, doubled=False)",
+        "old</strong> · fresh until",
+        f'href="{LIST}{row_of(RED).pk}/history/"',
         "How much paint of a colour there is.",
     ):
         assert part in page, part
     assert 'class="sc-mark sc-no"' not in page
 
 
-def test_the_snippet_runs(admin_client: Client) -> None:
-    """The lines that the page shows read the entry."""
-    stock(Color.RED)
-    lines = admin_client.get(f"{LIST}{row_of(RED).pk}/change/").context["snippet"].splitlines()
+class Outer:
+    """Holds a type that no other code imports by its name alone."""
+
+    class Inner(Enum):
+        """An Enum."""
+
+        A = "a"
+
+
+Odd = Enum("Odd", {"with space": "odd", "None": "none", "PLAIN": "plain"})
+
+
+def echo(
+    color: Color,
+    odd: Odd,
+    inner: Outer.Inner,
+    maybe: Color | None,
+    colors: list[Color],
+    day: date,
+    at: datetime,
+    span: timedelta,
+    price: Decimal,
+    key: UUID,
+    name: str,
+    exact: Literal["x", 1],
+    share: float = 0.5,
+    /,
+    *,
+    is_on: bool = True,
+) -> str:
+    """Take a parameter of each kind."""
+    return name
+
+
+GIVEN: list[list[Any]] = [
+    [Color.BLUE], list(Odd), [Outer.Inner.A], [None, Color.RED], [[], [Color.RED]], [date(2026, 1, 2)],
+    [datetime(2026, 1, 2, 3, tzinfo=UTC)], [timedelta(minutes=5)], [Decimal("1.50")], [UUID(int=7)],
+    ["it's \"quoted\" \\ \n"], ["x", 1], [1e300],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_the_snippet_runs(at: int) -> None:
+    """The lines that the page shows call the same variant, whatever kinds its parameters are of."""
+    declared: Any = statistic(name="tests.echo")(echo)
+    given = [values[at % len(values)] for values in GIVEN]
+    variant = declared.declaration.variant(tuple(given), {})
+    *imports, _, call = words.snippet(declared.declaration, variant).splitlines()
     namespace: dict[str, Any] = {}
-    exec(lines[0], namespace)  # noqa: S102
-    assert eval(lines[-1], namespace) == stock(Color.RED)  # noqa: S307
+    exec("\n".join(imports), namespace)  # noqa: S102
+    assert namespace["echo"] is echo
+    namespace["echo"] = lambda *args, **kwargs: declared.declaration.variant(args, kwargs)
+    assert eval(call, namespace) == variant  # noqa: S307
+
+
+def test_the_snippet_names_members() -> None:
+    """A member is written by its name and imported; one that has no name to write is written as its value."""
+    declared: Any = statistic(name="tests.paints")(count_paints)
+    shown = [words.snippet(declared.declaration, declared.declaration.variant((Color.RED, each), {})) for each in Odd]
+    head = "from tests.admin.test_pages import Odd, count_paints\nfrom tests.samples import Color\n\ncount_paints"
+    assert shown[2] == f"{head}(color=Color.RED, odd=Odd.PLAIN)"
+    assert [text.split("\n\n")[1] for text in shown[:2]] == [
+        "count_paints(color=Color.RED, odd='odd')",
+        "count_paints(color=Color.RED, odd='none')",
+    ]
+
+
+def count_paints(color: Color, odd: Odd) -> int:
+    """Count nothing."""
+    return len(color)
 
 
 def test_an_old_proof_is_no_fault(admin_client: Client, clock: Any) -> None:
