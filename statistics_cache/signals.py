@@ -36,6 +36,9 @@ source_undeclared = Signal()
 hydration_failed = Signal()
 """Sent with `statistic`, `error` when the callable of `hydrate=` raises: nothing of it is hydrated at this tick."""
 
+visibility_failed = Signal()
+"""Sent with `statistic`, `error` when `visible_to=` raises: the admin shows nothing of the statistic to that user."""
+
 refresh_refused = Signal()
 """Sent with `statistic`, `error` when a message asks for a refresh that nobody can do; it is dropped."""
 
@@ -90,6 +93,12 @@ def log_source_undeclared(outer: str, inner: str, missing: str, **_: Any) -> Non
 def log_hydration_failed(statistic: str, error: Exception, **_: Any) -> None:
     """Log one line per tick."""
     logger.error("hydration failed", extra={"statistic": statistic, "error": name_of(error)})
+
+
+@receiver(visibility_failed)
+def log_visibility_failed(statistic: str, error: Exception, **_: Any) -> None:
+    """Log one line per request."""
+    logger.error("visibility failed", extra={"statistic": statistic, "error": name_of(error)})
 
 
 @receiver(refresh_refused)

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from statistics_cache.api import registry
 from statistics_cache.declaration import Declaration
 from statistics_cache.models import StatisticEntry
-from statistics_cache.signals import logger, name_of
+from statistics_cache.signals import visibility_failed
 
 Declarations = dict[str, Declaration[..., Any]]
 MEMO = "_statistics_visible"  # on the request: `visible_to` is a user's code, and is asked once
@@ -27,11 +27,11 @@ def visible_declarations(request: HttpRequest) -> Declarations:
 
 
 def is_visible(declaration: Declaration[..., Any], user: Any) -> bool:
-    """Tell whether a user may see a statistic; where `visible_to` raises, nobody may, and that is logged."""
+    """Tell whether a user may see a statistic; where `visible_to` raises, nobody may, and that is told."""
     try:
         return declaration.is_visible_to(user)
     except Exception as error:  # noqa: BLE001  (a user's code: a fault in it hides one statistic, and breaks no page)
-        logger.error("visible_to failed", extra={"statistic": declaration.name, "error": name_of(error)})
+        visibility_failed.send_robust(sender=type(declaration), statistic=declaration.name, error=error)
         return False
 
 

@@ -124,13 +124,13 @@ def without_primary(world: World) -> Iterator[None]:
 @contextmanager
 def without_rights(world: World) -> Iterator[None]:
     """An operator has taken its user's rights."""
-    world.admin.execute_command("ACL SETUSER", "default", "-@all", "+acl")
+    world.admin.acl_setuser("default", categories=["-@all", "+@admin"])
     with pytest.raises(redis.exceptions.NoPermissionError):
         world.admin.get("anything")
     try:
         yield
     finally:
-        world.admin.execute_command("ACL SETUSER", "default", "+@all")
+        world.admin.acl_setuser("default", categories=["+@all"])
 
 
 @contextmanager
