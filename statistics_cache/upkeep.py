@@ -1,6 +1,6 @@
 """The work ahead of readers and behind them: the tick, hydration, and what a refresh in the background does."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice, takewhile
@@ -24,6 +24,7 @@ T = TypeVar("T")
 Declarations = Sequence[Declaration[..., Any]]
 Outcome = Literal["fresh", "refreshed", "busy", "blocked", "unproven"]
 Changed = Mapping[tuple[str, str], Any]
+Out = dict[str, Exception]  # the databases found to be out, and what each raised first
 
 LOOKED_AT = 1_000  # variants of a statistic that one tick looks at, of each kind: a grid is looked at whole
 FOLDS = 100  # of 1,000 log rows each, in one tick
@@ -42,14 +43,29 @@ class Ticked:
 def tick(declarations: Declarations) -> Ticked:
     """Fold the log, queue the hydrated variants that are wanted, prune what is expired.
 
-    Ticks at the same time do nothing twice. Nothing that readers are told depends on it. (Note [What a tick costs])
+    Ticks at the same time do nothing twice. Nothing that readers are told depends on it. A database that is out costs
+    the others nothing: all is done for them, then its error is raised. (Note [What a tick costs])
     """
     homes = {cold.alias_of(declaration) for declaration in declarations} | {router.db_for_write(StatisticEntry)}
-    folded = [row for alias in sorted(homes) for row in fold(alias)]
-    queued = queue_wanted(declarations, {(row.statistic, row.scope): row for row in folded})
-    pruned = prune(declarations)
+    out: Out = {}
+    folded = [row for alias in sorted(homes) for row in unless_out(out, alias, fold, alias) or ()]
+    queued = queue_wanted(declarations, {(row.statistic, row.scope): row for row in folded}, out)
+    pruned = prune(declarations, out)
+    for error in out.values():
+        raise error
     hot.note_tick(time())
     return Ticked(len(folded), queued, pruned)
+
+
+def unless_out(out: Out, alias: str, work: Callable[..., T], *arguments: Any) -> T | None:
+    """Do work on a database, unless that was found to be out: one that hangs is waited for once in a tick."""
+    if alias in out:
+        return None
+    try:
+        return work(*arguments)
+    except cold.OUTAGES as error:
+        out[alias] = error
+        return None
 
 
 def fold(alias: str) -> list[Any]:
@@ -63,24 +79,29 @@ def fold(alias: str) -> list[Any]:
     return folded
 
 
-def prune(declarations: Declarations) -> int:
+def prune(declarations: Declarations, out: Out) -> int:
     """Delete rows that no policy may serve any more; and of one statistic in turn, those beyond MAX_ENTRIES."""
     now, known = time(), [(cold.alias_of(declaration), declaration) for declaration in declarations]
-    pruned = sum(cold.prune(alias, each.name, now - limits(each).stale_ttl) for alias, each in known)
+    pruned = [
+        unless_out(out, alias, cold.prune, alias, each.name, now - limits(each).stale_ttl) for alias, each in known
+    ]
     if known:
         alias, in_turn = known[int(now / settings().TICK) % len(known)]
-        pruned += cold.prune_beyond(alias, in_turn.name, settings().MAX_ENTRIES)
-    return pruned
+        pruned.append(unless_out(out, alias, cold.prune_beyond, alias, in_turn.name, settings().MAX_ENTRIES))
+    return sum(filter(None, pruned))
 
 
-def queue_wanted(declarations: Iterable[Declaration[..., Any]], changed: Changed) -> int:
+def queue_wanted(declarations: Declarations, changed: Changed, out: Out) -> int:
     """Queue the hydrated variants that are wanted: those never computed, then the oldest, of equals the costliest.
 
     At most BATCH new ones, each once: what waits for a worker is in nobody's way. None while the broker is out.
     """
     if not (settings().HYDRATION_ENABLED and settings().ENABLED):
         return 0
-    found = [each for declaration in declarations for each in wanted(declaration, changed)]
+    known = [(cold.alias_of(declaration), declaration) for declaration in declarations]
+    found = [
+        each for alias, declaration in known for each in unless_out(out, alias, wanted, declaration, changed) or ()
+    ]
     published = takewhile(lambda result: result != "refused", map(queue.publish, sorted(found, key=urgency)))
     new = (result for result in published if result == "queued")
     return sum(1 for _ in islice(new, settings().BATCH))
@@ -92,7 +113,7 @@ def urgency(each: Wanted) -> tuple[float, float]:
     return (copy.computed_at, -copy.cost) if copy else (0.0, 0.0)
 
 
-def wanted(declaration: Declaration[..., Any], changed: Changed = {}) -> list[Wanted]:  # noqa: B006  (never changed)
+def wanted(declaration: Declaration[..., Any], changed: Changed) -> list[Wanted]:
     """Give the hydrated variants of a statistic that are due, changed, or never computed, and not to be left alone.
 
     Whatever its `hydrate=` raises is told by a signal: it keeps no other statistic from its own.

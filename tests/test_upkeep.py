@@ -25,6 +25,7 @@ from statistics_cache.upkeep import Ticked
 from tests.conftest import BACKENDS, Backend
 from tests.messages import Messages
 from tests.models import Paint
+from tests.outages.world import connected
 from tests.samples import TTL, Color, Computed, Stock, count_stock, shelf, stock
 from tests.test_changing import wait_for_lock
 
@@ -481,6 +482,22 @@ def test_a_row_that_records_a_failure_alone_is_pruned_in_time(
     assert tick().pruned == 0
     clock.shift(2)
     assert tick().pruned == 1
+
+
+@WITH_THREADS
+@pytest.mark.parametrize("backend", BACKENDS[:1], indirect=True, ids="-".join)
+def test_a_database_that_is_out_costs_the_others_nothing(clock: Traveller, messages: Messages) -> None:
+    """A tick folds, queues and prunes on all others, asks that one once, raises its error, and is not noted as done."""
+    elsewhere = statistic(name="tests.elsewhere", using="postgres", hydrate=[{"number": 1}])(count_by_size)
+    shelf(Color.RED)
+    clock.shift(4_000)
+    stock.invalidate()
+    with connected("postgres", PORT="1"), pytest.raises(OperationalError, match="connection"):
+        tick(elsewhere, stock, shelf)
+    assert not StatisticInvalidation.objects.exists()
+    assert sorted(asked(messages)) == sorted(texts(*EACH))
+    assert not StatisticEntry.objects.exists()
+    assert hot.last_tick() is None
 
 
 def test_a_tick_is_noted(clock: Traveller) -> None:
