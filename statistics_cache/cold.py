@@ -10,7 +10,7 @@ from django.db import InterfaceError, InternalError, OperationalError, router
 from django.db.models import F, Q, QuerySet
 
 from .declaration import Declaration, Variant
-from .entry import CLOCK_TOLERANCE, Copy, moment
+from .entry import CLOCK_TOLERANCE, END_OF_TIME, Copy, moment
 from .exceptions import ParameterError
 from .keys import EVERY_SCOPE
 from .models import KEPT_COSTS, StatisticEntry
@@ -18,6 +18,7 @@ from .models import KEPT_COSTS, StatisticEntry
 # What Django raises when a database is out, locked, full or read-only; the last is an InternalError of PostgreSQL.
 OUTAGES = (OperationalError, InterfaceError, InternalError)
 SCOPE_SEPARATOR = "\n"  # JSON spells it \n, so no scope holds it
+A_DAY = 86_400.0  # seconds: no time zone moves the last moment out of year 9999
 PRUNED = 1_000  # rows deleted of one statistic in one tick: what is expired harms nobody and can wait
 READ_AT_ONCE = 500  # variants in one statement; SQLite takes at least 32,766 arguments, and each has a few
 
@@ -33,8 +34,8 @@ def seconds_of(stored: datetime) -> float:
 
 
 def time_for(seconds: float) -> datetime:
-    """Give a time as a DateTimeField stores it."""
-    aware = moment(seconds)
+    """Give a time as a DateTimeField stores it; one that no database holds is the first or the last that all do."""
+    aware = moment(min(max(seconds, 0.0), END_OF_TIME - A_DAY))
     return aware if django_settings.USE_TZ else aware.replace(tzinfo=None)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from . import cold, hot, proving
 from .conf import limits, limits_of
 from .declaration import Declaration, Variant
-from .entry import Copy, Entry, Found, Reason, Row, State, judge
+from .entry import END_OF_TIME, Copy, Entry, Found, Reason, Row, State, judge
 from .proving import Pair
 from .reading import best, search_without_database
 
@@ -104,7 +104,7 @@ def to_entry(declaration: Declaration[..., T], variant: Variant, found: Found[T]
         computed_at=given.computed_at,
         age=given.age,
         cost=given.cost,
-        expires_in=max(timedelta(0), timedelta(seconds=limits(declaration).stale_ttl) - given.age),
+        expires_in=max(timedelta(0), timedelta(seconds=min(limits(declaration).stale_ttl, END_OF_TIME)) - given.age),
         generation=copy.database.generation,
         epoch=copy.database.epoch,
         schema=declaration.fingerprint,

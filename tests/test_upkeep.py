@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier, Event
 from time import time
 from typing import Any
@@ -498,6 +499,17 @@ def test_a_database_that_is_out_costs_the_others_nothing(clock: Traveller, messa
     assert sorted(asked(messages)) == sorted(texts(*EACH))
     assert not StatisticEntry.objects.exists()
     assert hot.last_tick() is None
+
+
+@pytest.mark.parametrize("forever", [timedelta(days=999_999), timedelta.max])
+def test_what_lives_longer_than_time_was_counted_is_kept(forever: timedelta, messages: Messages) -> None:
+    """Limits that reach back before any time a database holds, or ahead of all, prune nothing and raise nothing."""
+    eternal = statistic(name="tests.eternal", ttl=forever, stale_ttl=forever, hydrate=[{"number": 1}])(count_by_size)
+    eternal(1)
+    assert tick(eternal).pruned == 0
+    entry = eternal.entry(1)
+    assert entry
+    assert (entry.state, entry.expires_in > timedelta(days=365_000)) == ("fresh", True)
 
 
 def test_a_tick_is_noted(clock: Traveller) -> None:
