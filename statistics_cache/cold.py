@@ -19,7 +19,8 @@ from .models import KEPT_COSTS, StatisticEntry
 OUTAGES = (OperationalError, InterfaceError, InternalError)
 SCOPE_SEPARATOR = "\n"  # JSON spells it \n, so no scope holds it
 A_DAY = 86_400.0  # seconds: no time zone moves the last moment out of year 9999
-PRUNED = 1_000  # rows deleted of one statistic in one tick: what is expired harms nobody and can wait
+PRUNED = 1_000  # expired rows deleted of one statistic in one tick: they harm nobody and can wait
+SURPLUS = 10_000  # rows beyond MAX_ENTRIES deleted of one statistic in one tick: they come faster than they expire
 READ_AT_ONCE = 500  # variants in one statement; SQLite takes at least 32,766 arguments, and each has a few
 
 
@@ -105,24 +106,34 @@ def aged(declaration: Declaration[..., Any], before: float, most: int) -> list[s
 
 
 def prune(alias: str, statistic: str, before: float) -> int:
-    """Delete rows of any schema computed before a moment, some at a time; those that failed since are kept."""
+    """Delete rows of any schema that were neither computed since a moment nor to be tried again, some at a time.
+
+    So goes a blank row, too, which a process leaves that ends between making it and filling it. One that is filled
+    meanwhile is spared or, at worst, a miss.
+    """
     moment = time_for(before)
-    left_alone = Q(retry_at=None, computed_at__lt=moment)
-    failed = Q(retry_at__lt=moment) & (Q(computed_at=None) | Q(computed_at__lt=moment))
-    return delete_some(rows_of(alias, statistic).filter(left_alone | failed))
+    left_alone = rows_of(alias, statistic).filter(Q(retry_at=None) | Q(retry_at__lt=moment))
+    never, expired = left_alone.filter(computed_at=None), left_alone.filter(computed_at__lt=moment)
+    return sum(delete(alias, rows.filter(pk__in=by_age(rows, PRUNED))) for rows in (never, expired))
 
 
 def prune_beyond(alias: str, statistic: str, most: int) -> int:
-    """Delete the least recently computed rows of a statistic beyond so many, some at a time."""
-    rows = rows_of(alias, statistic).exclude(computed_at=None)
-    last = rows.order_by("-computed_at").values_list("computed_at", flat=True)[most : most + 1].first()
-    return 0 if last is None else delete_some(rows.filter(computed_at__lte=last))
+    """Delete the rows of a statistic beyond so many, 10,000 at most: those never computed, then by their age."""
+    rows = rows_of(alias, statistic)
+    surplus = rows.values("computed_at")[: most + SURPLUS].count() - most  # a column of the index
+    if surplus <= 0:
+        return 0
+    chosen = by_age(rows.filter(computed_at=None), surplus)
+    chosen += by_age(rows.exclude(computed_at=None), surplus - len(chosen))
+    return delete_rows(alias, chosen)
 
 
-def delete_some(rows: QuerySet[StatisticEntry]) -> int:
-    """Delete the oldest of rows, at most 1,000, and give their number."""
-    chosen = list(rows.order_by("computed_at").values_list("pk", flat=True)[:PRUNED])
-    return delete(rows.db, StatisticEntry.objects.filter(pk__in=chosen))
+def by_age(rows: QuerySet[StatisticEntry], most: int) -> list[int]:
+    """Choose the least recently computed of rows, so many at most.
+
+    Those never computed are asked for apart: databases do not agree on where they come in an index.
+    """
+    return list(rows.order_by("computed_at", "pk").values_list("pk", flat=True)[:most])
 
 
 def join_scopes(scopes: Iterable[str]) -> str:

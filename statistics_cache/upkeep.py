@@ -24,10 +24,12 @@ T = TypeVar("T")
 Declarations = Sequence[Declaration[..., Any]]
 Outcome = Literal["fresh", "refreshed", "busy", "blocked", "unproven"]
 Changed = Mapping[tuple[str, str], Any]
+Home = tuple[str, Declaration[..., Any]]  # a database, and a statistic whose rows it holds
 Out = dict[str, Exception]  # the databases found to be out, and what each raised first
 
 LOOKED_AT = 1_000  # variants of a statistic that one tick looks at, of each kind: a grid is looked at whole
 FOLDS = 100  # of 1,000 log rows each, in one tick
+_unfinished: set[str] = set()  # statistics that had more beyond MAX_ENTRIES than this process's last tick deleted
 AHEAD = 2  # ticks: what is not refreshed by then is refreshed at the next tick, before it is stale
 
 
@@ -80,15 +82,28 @@ def fold(alias: str) -> list[Any]:
 
 
 def prune(declarations: Declarations, out: Out) -> int:
-    """Delete rows that no policy may serve any more; and of one statistic in turn, those beyond MAX_ENTRIES."""
+    """Delete rows that no policy may serve any more; and of one statistic in turn, those beyond MAX_ENTRIES.
+
+    A statistic that had more of these than one tick deletes is looked at by this process's next tick, too.
+    """
     now, known = time(), [(cold.alias_of(declaration), declaration) for declaration in declarations]
     pruned = [
         unless_out(out, alias, cold.prune, alias, each.name, now - limits(each).stale_ttl) for alias, each in known
     ]
-    if known:
-        alias, in_turn = known[int(now / settings().TICK) % len(known)]
-        pruned.append(unless_out(out, alias, cold.prune_beyond, alias, in_turn.name, settings().MAX_ENTRIES))
+    pruned += [prune_surplus(out, *each) for each in in_turn(known, int(now / settings().TICK))]
     return sum(filter(None, pruned))
+
+
+def in_turn(known: Sequence[Home], turn: int) -> list[Home]:
+    """Give the statistic whose turn it is, and those that were not done."""
+    return [each for at, each in enumerate(known) if at == turn % len(known) or each[1].name in _unfinished]
+
+
+def prune_surplus(out: Out, alias: str, declaration: Declaration[..., Any]) -> int | None:
+    """Delete what a statistic has beyond MAX_ENTRIES, and note whether there may be more."""
+    pruned = unless_out(out, alias, cold.prune_beyond, alias, declaration.name, settings().MAX_ENTRIES)
+    (_unfinished.add if pruned == cold.SURPLUS else _unfinished.discard)(declaration.name)
+    return pruned
 
 
 def queue_wanted(declarations: Declarations, changed: Changed, out: Out) -> int:

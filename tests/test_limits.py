@@ -1,13 +1,14 @@
 """What is too large or too many: refused by name, or pruned, before a server suffers."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.cache import caches
 from time_machine import Traveller
 
-from statistics_cache import ComputeFailed, PayloadError, hot, statistic, upkeep
+from statistics_cache import ComputeFailed, PayloadError, cold, hot, statistic, upkeep
 from statistics_cache.models import StatisticEntry
 from tests.conftest import Backend
 from tests.samples import Color, Computed, stock
@@ -81,3 +82,69 @@ def test_the_least_recently_computed_are_pruned(conf: Any, clock: Traveller, bac
     assert pruned == 4
     assert {row.payload for row in left} == {"0", "5", "6", "7", "8"}
     assert stock.entry(Color.RED) is not None
+
+
+def rows_of_numbers(computed: Sequence[float | None], **columns: Any) -> None:
+    """Store a row of `tests.numbered` for each: computed so many seconds ago, or never."""
+    StatisticEntry.objects.bulk_create(
+        StatisticEntry(
+            key=f"tests.numbered:{at}",
+            schema="any",
+            statistic="tests.numbered",
+            params="{}",
+            computed_at=None if ago is None else datetime.now(UTC) - timedelta(seconds=ago),
+            **columns,
+        )
+        for at, ago in enumerate(computed)
+    )
+
+
+def left() -> list[int]:
+    """Give which of the rows are left."""
+    keys = StatisticEntry.objects.filter(statistic="tests.numbered").values_list("key", flat=True)
+    return sorted(int(key.rpartition(":")[2]) for key in keys)
+
+
+def test_exactly_what_is_beyond_is_pruned(conf: Any, clock: Traveller) -> None:
+    """Of rows computed at one moment no more go than must; rows that record failures alone count, and go first."""
+    conf(MAX_ENTRIES=5)
+    numbered = statistic(name="tests.numbered")(number)
+    rows_of_numbers([9, 9, 9, 9, 3, None, 9, 9], failures=1, retry_at=datetime.now(UTC))
+    assert upkeep.tick([numbered.declaration]).pruned == 3
+    assert left() == [2, 3, 4, 6, 7]
+    conf(MAX_ENTRIES=1)
+    assert upkeep.tick([numbered.declaration]).pruned == 4
+    assert left() == [4]
+
+
+def test_a_flood_of_failures_is_pruned(conf: Any, clock: Traveller) -> None:
+    """However few of a statistic's rows were ever computed, it keeps MAX_ENTRIES."""
+    conf(MAX_ENTRIES=5)
+    numbered = statistic(name="tests.numbered")(number)
+    rows_of_numbers([None] * 4_000, failures=1, retry_at=datetime.now(UTC))
+    assert upkeep.tick([numbered.declaration]).pruned == 3_995
+    assert left() == [3_995, 3_996, 3_997, 3_998, 3_999]
+
+
+def test_who_has_more_than_a_tick_prunes_need_not_wait_its_turn(
+    conf: Any, clock: Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next ticks go on with that statistic until it is done, whosever turn it is."""
+    conf(MAX_ENTRIES=5)
+    monkeypatch.setattr(cold, "SURPLUS", 10)
+    numbered = statistic(name="tests.numbered")(number)
+    rows_of_numbers([5.0] * 28)
+    in_turn: list[Any] = [numbered.declaration, stock.declaration, stock.declaration, stock.declaration]
+    pruned = []
+    for _ in range(5):
+        pruned.append(upkeep.tick(in_turn).pruned)
+        clock.shift(30)
+    assert pruned[pruned.index(10) :][:3] == [10, 10, 3]
+
+
+def test_a_row_that_was_never_filled_is_pruned(clock: Traveller) -> None:
+    """A process that ended between making a row and filling it leaves nothing for good."""
+    numbered = statistic(name="tests.numbered")(number)
+    rows_of_numbers([None, 5.0])
+    assert upkeep.tick([numbered.declaration]).pruned == 1
+    assert left() == [1]
