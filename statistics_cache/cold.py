@@ -7,10 +7,11 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.db import InterfaceError, InternalError, OperationalError, router
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q, QuerySet, TextField
+from django.db.models.functions import Cast
 
 from .declaration import Declaration, Variant
-from .entry import CLOCK_TOLERANCE, END_OF_TIME, Copy, moment
+from .entry import CLOCK_TOLERANCE, END_OF_TIME, Copy, is_time, moment
 from .exceptions import ParameterError
 from .keys import EVERY_SCOPE
 from .models import KEPT_COSTS, StatisticEntry
@@ -73,7 +74,7 @@ def own_row(declaration: Declaration[..., Any], variant: Variant) -> tuple[Query
     """Give the row of a variant, made blank if there is none, and the costs it remembers."""
     entries = StatisticEntry.objects.using(alias_of(declaration))
     own = entries.filter(key=variant.key, schema=declaration.fingerprint)
-    if (costs := own.values_list("costs", flat=True).first()) is None:
+    if (costs := own.values_list(Cast("costs", TextField()), flat=True).first()) is None:
         blank = StatisticEntry(
             key=variant.key,
             schema=declaration.fingerprint,
@@ -82,7 +83,25 @@ def own_row(declaration: Declaration[..., Any], variant: Variant) -> tuple[Query
             params=variant.json,
         )
         entries.bulk_create([blank], ignore_conflicts=True)
-    return own, costs or []
+    return own, read_costs(costs) if costs else []
+
+
+def read_costs(text: str) -> list[float]:
+    """Read the costs that a row remembers: text, for Django would raise where it is nested too deep."""
+    try:
+        return costs_among(json.loads(text))
+    except (ValueError, RecursionError):
+        return []
+
+
+def costs_among(stored: object) -> list[float]:
+    """Give the costs among what is stored as such; there are none in what is no list."""
+    return [cost for cost in stored if is_cost(cost)] if isinstance(stored, list) else []
+
+
+def is_cost(value: object) -> bool:
+    """Tell whether a stored value is a number of seconds that a compute may take."""
+    return isinstance(value, int | float) and is_time(value)
 
 
 def record_failure(
@@ -178,11 +197,15 @@ def unreadable(declaration: Declaration[..., Any]) -> list[int]:
 
 
 def matches(params: str, texts: Mapping[str, str]) -> bool:
-    """Tell whether stored parameters have these values, each a JSON text."""
-    stored = json.loads(params)
-    return all(
-        name in stored and canonical(stored[name]) == canonical(json.loads(text)) for name, text in texts.items()
-    )
+    """Tell whether stored parameters have these values, each a JSON text; what is no JSON object has none."""
+    try:
+        stored = json.loads(params)
+        wanted = {name: canonical(json.loads(text)) for name, text in texts.items()}
+        return isinstance(stored, dict) and all(
+            name in stored and canonical(stored[name]) == value for name, value in wanted.items()
+        )
+    except (TypeError, ValueError, RecursionError):  # no text, no JSON, or nested too deep
+        return False
 
 
 def canonical(value: object) -> str:

@@ -8,6 +8,7 @@ from django.db import connections
 
 from . import cold
 from .changelog import Totals, add_up, all_scopes, sums_sql
+from .conf import settings
 from .declaration import Declaration, Variant
 from .entry import Copy, Generations, Row
 from .models import StatisticEntry
@@ -108,6 +109,8 @@ def proof_sql(alias: str, schemas: int, keys: int, names: int, scopes: int, payl
     """Give the statement, made once per shape: rows and sums must be of one instant, also where there is no row."""
     quote = connections[alias].ops.quote_name
     columns = dict(zip(COLUMNS, map(quote, COLUMNS), strict=True))
+    for name in ("computed_at", "retry_at"):  # what a datetime does not hold, such as infinity, is an error to read
+        columns[name] = f"CASE WHEN {columns[name]} BETWEEN '1970-01-01' AND '9999-12-30' THEN {columns[name]} END"
     if not payloads:
         columns["payload"] = f"CASE WHEN {columns['payload']} IS NULL THEN NULL ELSE '' END"
     rows = (
@@ -126,24 +129,33 @@ def marks(number: int) -> str:
 
 
 def read_row(alias: str, columns: Sequence[Any]) -> Row:
-    """Make a row of the columns after schema and key."""
+    """Make a row of the columns after schema and key. What nothing here has stored is no copy, or a harmless number."""
     payload, generation, epoch, computed_at, cost, failures, last_error, retry_at, failed = columns
     copy = None
-    if payload is not None:
-        computed = read_time(alias, "computed_at", computed_at) or 0.0
+    if is_payload(payload) and isinstance(generation, int) and isinstance(epoch, int):
+        computed, cost = read_time(alias, "computed_at", computed_at) or 0.0, cost if cold.is_cost(cost) else 0.0
         copy = Copy(payload, computed, cost, Generations(generation, epoch), "cold")
-    return Row(copy, failures, last_error, read_time(alias, "retry_at", retry_at), failed)
+    failures = failures if isinstance(failures, int) else 0
+    return Row(copy, failures, str(last_error), read_time(alias, "retry_at", retry_at), failed)
+
+
+def is_payload(value: object) -> bool:
+    """Tell whether a stored value is a text that may be served, as one in the hot tier is asked."""
+    return isinstance(value, str) and len(value) <= settings().MAX_PAYLOAD
 
 
 def read_time(alias: str, field: str, value: Any) -> float | None:
-    """Give a column's time in seconds, through the converters of its field and backend."""
+    """Give a column's time in seconds, through the converters of its field and backend; None for what is no time."""
     if value is None:
         return None
     connection = connections[alias]
     column = StatisticEntry._meta.get_field(field).get_col(StatisticEntry._meta.db_table)  # type: ignore[union-attr]
-    for convert in (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)):
-        value = convert(value, column, connection)
-    return cold.seconds_of(value)
+    try:
+        for convert in (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)):
+            value = convert(value, column, connection)
+        return cold.seconds_of(value)
+    except (AttributeError, TypeError, ValueError):  # SQLite keeps any text, and has no type for a time
+        return None
 
 
 def all_totals(alias: str, statistics: Sequence[str], most: int) -> Totals | None:

@@ -1,17 +1,20 @@
 """What is too large or too many: refused by name, or pruned, before a server suffers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.db import connections
 from time_machine import Traveller
 
 from statistics_cache import ComputeFailed, PayloadError, cold, hot, statistic, upkeep
 from statistics_cache.models import StatisticEntry
+from statistics_cache.peeking import peek_stored
 from tests.conftest import Backend
-from tests.samples import Color, Computed, stock
+from tests.models import Paint
+from tests.samples import Color, Computed, Stock, stock
 
 pytestmark = [
     pytest.mark.django_db(databases=["default", "postgres"]),
@@ -148,3 +151,98 @@ def test_a_row_that_was_never_filled_is_pruned(clock: Traveller) -> None:
     rows_of_numbers([None, 5.0])
     assert upkeep.tick([numbered.declaration]).pruned == 1
     assert left() == [1]
+
+
+# Rows that nothing here has stored
+
+DEEP = "[" * 50_000
+ANYWHERE = [
+    ("params", "{bad"),
+    ("params", "5"),
+    ("params", f'{{"color":{DEEP}'),
+    ("costs", "5"),
+    ("costs", '["a", -1, 1e300, null]'),
+    ("cost", 1e300),
+    ("cost", -1.0),
+    ("cost", float("inf")),
+    ("payload", "x"),
+    ("payload", DEEP),
+    ("computed_at", "9999-12-31 23:59:59"),
+    ("retry_at", "9999-12-31 23:59:59"),
+    ("computed_at", "0001-01-01"),
+]
+ON_SQLITE = [
+    ("computed_at", "xx"),
+    ("computed_at", "2026-99-99"),
+    ("computed_at", 5),
+    ("retry_at", "2026-99-99"),
+    ("generation", "abc"),
+    ("epoch", "abc"),
+    ("failures", "abc"),
+    ("payload", b"{}"),
+]
+ON_POSTGRES = [
+    ("computed_at", "infinity"),
+    ("computed_at", "-infinity"),
+    ("retry_at", "infinity"),
+    ("cost", float("nan")),
+    ("costs", f'{{"a": {"[" * 5_000 + "]" * 5_000}}}'),
+]
+ODD = [
+    *[(Backend("default", "locmem"), *each) for each in ANYWHERE + ON_SQLITE],
+    *[(Backend("postgres", "valkey"), *each) for each in ANYWHERE + ON_POSTGRES],
+]
+
+
+def spoil(backend: Backend, column: str, value: Any) -> None:
+    """Write a value into a column of every row, past Django, and empty the cache."""
+    with connections[backend.database].cursor() as cursor:
+        cursor.execute(f"UPDATE statistics_cache_statisticentry SET {column} = %s", [value])  # noqa: S608  (one of ours)
+    caches["statistics"].clear()
+
+
+@pytest.mark.parametrize(
+    ("backend", "column", "value"), ODD, indirect=["backend"], ids=lambda each: str(each)[:20].replace("\0", "")
+)
+def test_an_odd_row_is_a_miss_or_harmless(backend: Backend, column: str, value: Any) -> None:
+    """Whatever a column holds, no verb raises, the value is right, and what is computed then is kept."""
+    Paint.objects.create(color="red", litres=3)
+    stock(Color.RED)
+    verbs: list[Callable[[], Any]] = [
+        lambda: stock.get(Color.RED),
+        lambda: stock.entry(Color.RED),
+        lambda: stock.refresh_later(Color.RED),
+        lambda: upkeep.tick([stock.declaration]),
+        lambda: list(peek_stored(stock.declaration, {"color": '"red"'})),
+        lambda: stock.invalidate(Color.RED, doubled=True),
+        lambda: stock.clear(Color.RED, tier="hot"),
+        stock.get_cache_info,
+        lambda: stock.refresh(Color.RED),
+        lambda: stock.clear(Color.RED, doubled=True),
+    ]
+    for verb in verbs:
+        spoil(backend, column, value)
+        verb()
+    spoil(backend, column, value)
+    assert stock.answer(Color.RED).value == Stock(pots=1, litres=3)
+    assert stock.refresh(Color.RED).cost < timedelta(minutes=1)
+    assert stock.answer(Color.RED).state == "fresh"
+
+
+def test_a_row_above_the_limit_is_a_miss(conf: Any) -> None:
+    """A payload that is too large is neither served nor written to the hot tier, but computed anew."""
+    stock(Color.RED)
+    conf(MAX_PAYLOAD=50)
+    StatisticEntry.objects.update(payload='{"pots": 9, "litres": 9' + " " * 50 + "}")
+    caches["statistics"].clear()
+    assert stock.get(Color.RED) is None
+    assert stock.answer(Color.RED)[:2] == (Stock(pots=0, litres=0), "fresh")
+
+
+def test_a_row_remembers_only_times(backend: Backend) -> None:
+    """What is no number of seconds among its costs goes at the next compute; the others stay."""
+    stock(Color.RED)
+    spoil(backend, "costs", '["a", -1, 1e300, 0.5, null]')
+    stock.refresh(Color.RED)
+    costs = StatisticEntry.objects.get().costs
+    assert (len(costs), costs[0]) == (2, 0.5)
