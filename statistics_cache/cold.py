@@ -11,7 +11,7 @@ from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from .declaration import Declaration, Variant
-from .entry import CLOCK_TOLERANCE, END_OF_TIME, Copy, is_time, moment
+from .entry import CLOCK_TOLERANCE, END_OF_TIME, LONGEST_BLOCK, Copy, is_time, moment
 from .exceptions import ParameterError
 from .keys import EVERY_SCOPE
 from .models import KEPT_COSTS, StatisticEntry
@@ -22,6 +22,7 @@ SCOPE_SEPARATOR = "\n"  # JSON spells it \n, so no scope holds it
 A_DAY = 86_400.0  # seconds: no time zone moves the last moment out of year 9999
 PRUNED = 1_000  # expired rows deleted of one statistic in one tick: they harm nobody and can wait
 SURPLUS = 10_000  # rows beyond MAX_ENTRIES deleted of one statistic in one tick: they come faster than they expire
+PAGE, PAGES = 1_000, 20  # old rows that are read at once, and how often: those that `hydrate=` names may be the last
 READ_AT_ONCE = 500  # variants in one statement; SQLite takes at least 32,766 arguments, and each has a few
 
 
@@ -117,11 +118,20 @@ def record_failure(
     )
 
 
-def aged(declaration: Declaration[..., Any], before: float, most: int) -> list[str]:
-    """Give the keys of rows computed before a moment, the oldest first and so many at most."""
+def aged(declaration: Declaration[..., Any], before: float, now: float) -> Iterator[str]:
+    """Give the keys of rows computed before a moment that may be tried now, the oldest first, a page at a time.
+
+    Pages are statements of their own: who has found enough reads no further, and nobody more than 20 of them.
+    """
     rows = rows_of(alias_of(declaration), declaration.name).filter(schema=declaration.fingerprint)
-    old = rows.filter(computed_at__lt=time_for(before)).order_by("computed_at")
-    return list(old.values_list("key", flat=True)[:most])
+    old = rows.filter(computed_at__lt=time_for(before))
+    old = old.exclude(retry_at__gt=time_for(now), retry_at__lte=time_for(now + LONGEST_BLOCK))
+    keys = old.order_by("computed_at", "pk").values_list("key", flat=True)
+    for start in range(0, PAGES * PAGE, PAGE):
+        page = list(keys[start : start + PAGE])
+        yield from page
+        if len(page) < PAGE:
+            break
 
 
 def prune(alias: str, statistic: str, before: float) -> int:

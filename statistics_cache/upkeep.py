@@ -161,12 +161,12 @@ def to_look_at(declaration: Declaration[..., Any], grid: Mapping[str, Variant], 
         return dict(grid)
     now = time()
     earliest = now + ahead() + settings().LEASE_TTL - limits(declaration).ttl * (1 - settings().JITTER)
-    old = (key for key in cold.aged(declaration, earliest, LOOKED_AT) if key in grid)
+    old = (key for key in cold.aged(declaration, earliest, now) if key in grid)
     scopes = {scope for name, scope in changed if name == declaration.name}
     moved = (key for key, variant in grid.items() if scopes & {EVERY_SCOPE, EPOCH_SCOPE, *variant.scopes})
     start = int(now / settings().TICK) * LOOKED_AT % len(grid)
     in_turn = islice(cycle(grid), start, start + LOOKED_AT)
-    return {key: grid[key] for keys in (old, islice(moved, LOOKED_AT), in_turn) for key in keys}
+    return {key: grid[key] for keys in (islice(old, LOOKED_AT), islice(moved, LOOKED_AT), in_turn) for key in keys}
 
 
 def is_wanted(declaration: Declaration[..., Any], variant: Variant, proof: proving.Proof, now: float) -> bool:
@@ -274,7 +274,8 @@ def hydrate(declaration: Declaration[..., T]) -> list[Answer[T]]:
 
 
 # Note [What a tick costs]
-# A tick does work for the log rows there are, for the variants that `hydrate=` names, and for what is expired; never
-# for all that is stored. Of each hydrated statistic it looks at no more than 1,000 variants of a kind, in one statement
-# per 500, without their payloads. A grid of more is looked at by age (an index), by the scopes just folded, and in
-# turn, so that what a tick has missed (the broker was out, the batch was full) is found by a later one.
+# A tick does work for the log rows there are, for the variants that `hydrate=` names, and for what is expired; of what
+# else is stored it counts the rows of one statistic, in an index. Of each hydrated statistic it looks at no more than
+# 1,000 variants of a kind, in one statement per 500, without their payloads. A grid of more is looked at by age (an
+# index, of which 20,000 rows at most are read), by the scopes just folded, and in turn, so that what a tick has missed
+# (the broker was out, the batch was full) is found by a later one.

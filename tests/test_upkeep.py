@@ -402,6 +402,41 @@ def test_of_a_large_grid_what_is_due_is_found_by_age(
     assert sorted(asked(messages)) == [f'{{"number":{number}}}' for number in SPREAD]
 
 
+def test_of_a_large_grid_what_is_due_is_found_behind_other_old_rows(
+    large: Statistic[[int], int], clock: Traveller, messages: Messages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that readers asked for, and rows that failed and are not to be tried yet, hide none of the grid."""
+    monkeypatch.setattr(cold, "PAGE", SOME)
+    for number in range(100, 100 + 3 * SOME):
+        large(number)
+    clock.shift(1)
+    large.hydrate()
+    blocked = {"failures": 1, "retry_at": cold.time_for(time() + 540), "failed_generation": 0}
+    rows = StatisticEntry.objects.filter(statistic=large.name)
+    rows.filter(params__in=[f'{{"number":{number}}}' for number in range(11, 22)]).update(**blocked)
+    clock.shift(1)
+    for number in set(range(SIZE)) - set(SPREAD) - set(range(11, 22)):
+        large.refresh(number)
+    clock.shift(239.5)
+    tick(large)
+    assert sorted(asked(messages)) == [f'{{"number":{number}}}' for number in SPREAD]
+
+
+def test_of_a_large_grid_no_more_than_some_pages_of_other_rows_are_read(
+    large: Statistic[[int], int], clock: Traveller, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tick reads twenty pages and no more; what is behind them is found in turn."""
+    monkeypatch.setattr(cold, "PAGE", 1)
+    large(100)
+    row = dict(StatisticEntry.objects.filter(statistic=large.name).values()[0])
+    del row["id"]
+    StatisticEntry.objects.bulk_create(StatisticEntry(**row | {"key": f"{number}"}) for number in range(30))
+    clock.shift(301)
+    with CaptureQueriesContext(connections[backend.database]) as captured:
+        upkeep.to_look_at(large.declaration, large.declaration.hydrated(), {})
+    assert len(captured) == cold.PAGES
+
+
 def test_of_a_large_grid_what_is_due_at_once_is_found_in_the_end(
     large: Statistic[[int], int], clock: Traveller, messages: Messages
 ) -> None:
