@@ -102,10 +102,12 @@ STATISTICS_CACHE: dict[str, object] = {"CACHE_ALIAS": "statistics"}
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or REDIS_URL or None
 CELERY_TASK_ALWAYS_EAGER = CELERY_BROKER_URL is None
 CELERY_BROKER_CONNECTION_TIMEOUT = 0.5  # of a RabbitMQ that does not answer
-CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
-    if (CELERY_BROKER_URL or "").startswith("redis")
-    else {"max_retries": 0}
+BROKER_TIMEOUTS = {
+    "redis": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
+    "amqp": {"read_timeout": 0.2, "write_timeout": 0.2},
+}
+CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 0} | next(
+    (timeouts for scheme, timeouts in BROKER_TIMEOUTS.items() if (CELERY_BROKER_URL or "").startswith(scheme)), {}
 )
 CELERY_TASK_ROUTES = {"statistics_cache.*": {"queue": "statistics"}}
 CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE}

@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Warning, run_checks  # noqa: A004  
 from pytest_django import Settings
 from time_machine import Traveller
 
-from project.settings import redis_cache
+from project.settings import BROKER_TIMEOUTS, redis_cache
 from statistics_cache import hot, statistic
 from statistics_cache.api import registry
 from statistics_cache.checks import TAG
@@ -19,6 +19,7 @@ from tests.samples import Color
 
 NOWHERE = "redis://127.0.0.1:1/5"  # no server is asked, except by the deploy checks: port 1 refuses at once
 OPTIONS = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
+AMQP_OPTIONS = {"read_timeout": 0.2, "write_timeout": 0.2, "max_retries": 0}
 Celery = Callable[..., None]
 
 
@@ -125,17 +126,32 @@ def test_a_redis_broker_that_may_hang_is_reported(address: object, missing: list
     assert found(6) is None
 
 
+@pytest.mark.parametrize("address", ["amqp://127.0.0.1:1", "amqps://127.0.0.1:1", "pyamqp://127.0.0.1:1"])
+@pytest.mark.parametrize("missing", [["read_timeout"], ["write_timeout", "max_retries"], [*AMQP_OPTIONS]])
+def test_a_rabbitmq_that_may_hang_is_reported(address: str, missing: list[str], celery: Celery) -> None:
+    """One that accepts and answers no more would keep a reader for ever; the example project's options are enough."""
+    celery(
+        broker_url=address,
+        broker_transport_options={name: AMQP_OPTIONS[name] for name in AMQP_OPTIONS if name not in missing},
+    )
+    said = text(found(8))
+    assert [name for name in AMQP_OPTIONS if f"no {name}" in said] == missing
+    assert str({name: AMQP_OPTIONS[name] for name in missing}) in said
+    celery(broker_transport_options=BROKER_TIMEOUTS["amqp"] | {"max_retries": 0})
+    assert (found(6), found(8)) == (None, None)
+
+
 def test_an_option_that_is_none_is_missing(celery: Celery) -> None:
     """None is what the transport takes for waiting for ever."""
     celery(broker_url=NOWHERE, broker_transport_options=OPTIONS | {"socket_timeout": None})
     assert "{'socket_timeout': 0.5}" in text(found(6))
 
 
-@pytest.mark.parametrize("address", ["amqp://127.0.0.1:1", "memory://", "sqs://"])
-def test_another_broker_is_not_judged_as_redis(address: str, celery: Celery) -> None:
-    """These options are of Redis' transport."""
+@pytest.mark.parametrize("address", ["memory://", "filesystem://"])
+def test_another_broker_is_not_judged_as_these(address: str, celery: Celery) -> None:
+    """These options are of the two transports."""
     celery(broker_url=address, broker_transport_options={})
-    assert (found(6), found(7)) == (None, None)
+    assert (found(6), found(7), found(8)) == (None, None, None)
 
 
 def test_the_broker_that_is_published_to_counts(celery: Celery) -> None:

@@ -24,6 +24,7 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | W005 | a hydrated statistic's ttl is below two ticks: it is computed at every tick and may be stale all the same |
 | W006 | the broker is Redis without timeouts, or tries again: one that is out keeps readers waiting |
 | W007 | there is no broker, and tasks do not run eagerly |
+| W008 | the broker is RabbitMQ without timeouts, or tries again: one that hangs keeps readers waiting for ever |
 | W011* | the alias is in-process memory: processes do not see each other's changes |
 | W012* | the server evicts keys that have no timeout, so generations too |
 | W013* | the server could not be asked what it evicts |

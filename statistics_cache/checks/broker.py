@@ -1,6 +1,6 @@
 """Checks of the broker and of the tick, as Celery's app is configured; only the deploy checks ask a server."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from time import time
 from typing import Any
 
@@ -18,7 +18,9 @@ from .declarations import declarations
 from .messages import warning
 
 REDIS = ("redis", "sentinel", "valkey")  # what addresses begin with whose transport is a client of Redis; rediss too
-OPTIONS = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
+REDIS_OPTIONS = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
+AMQP = ("amqp", "pyamqp")  # amqps too
+AMQP_OPTIONS = {"read_timeout": 0.2, "write_timeout": 0.2, "max_retries": 0}  # one publish may wait three times
 SEEN_WITHIN = 3  # ticks; one may be lost, or wait for a worker
 OF_ONE_PROCESS = (LocMemCache, DummyCache)  # what another process notes there is not seen here
 
@@ -36,17 +38,22 @@ def check_broker(**_: Any) -> list[CheckMessage]:
 
 
 def check_broker_options(**_: Any) -> list[CheckMessage]:
-    """Report a Redis broker that makes a reader wait for seconds when it hangs, or tries again when it is out."""
-    if current_app.conf.task_always_eager or not any(server.startswith(REDIS) for server in servers()):
+    """Report a broker that makes a reader wait when it hangs, or tries again when it is out."""
+    if current_app.conf.task_always_eager:
         return []
+    return [*without(6, "Redis", REDIS, REDIS_OPTIONS), *without(8, "RabbitMQ", AMQP, AMQP_OPTIONS)]
+
+
+def without(number: int, kind: str, schemes: tuple[str, ...], options: Mapping[str, float]) -> list[CheckMessage]:
+    """Report which of these options a broker of a kind lacks, if there is one of it."""
     given = current_app.conf.broker_transport_options
-    missing = {name: value for name, value in OPTIONS.items() if given.get(name) is None}
-    if not missing:
+    missing = {name: value for name, value in options.items() if given.get(name) is None}
+    if not missing or not any(server.startswith(schemes) for server in servers()):
         return []
     message = (
-        f"The broker is Redis, with no {' and no '.join(missing)}: one that hangs or is out keeps readers waiting."
+        f"The broker is {kind}, with no {' and no '.join(missing)}: one that hangs or is out keeps readers waiting."
     )
-    return [warning(6, message, f"Add {missing} to CELERY_BROKER_TRANSPORT_OPTIONS.")]
+    return [warning(number, message, f"Add {missing} to CELERY_BROKER_TRANSPORT_OPTIONS.")]
 
 
 def servers() -> list[str]:
