@@ -275,10 +275,26 @@ def fail(
     text = f"{type(error).__name__}: {error}".replace("\0", "")[:MAX_ERROR]
     retry_at = time() + pause_after(ended.row.failures if ended.row else 0, limits(declaration))
     try:
-        cold.record_failure(declaration, variant, captured.database.generation, text, retry_at)
+        record(declaration, variant, captured.database.generation, text, retry_at)
         refresh_failed.send_robust(sender=type(declaration), statistic=declaration.name, key=variant.key, error=error)
     except cold.OUTAGES as outage:
         store_failed.send_robust(sender=type(declaration), statistic=declaration.name, error=outage)
+
+
+def record(declaration: Declaration[..., Any], variant: Variant, *facts: Any) -> None:
+    """Note a failure on the row; on a new connection if the compute has left one that is of no use any more.
+
+    A worker that ends a compute at its time limit leaves the connection in the middle of a statement.
+    """
+    connection = connections[cold.alias_of(declaration)]
+    was_open = connection.connection is not None
+    try:
+        cold.record_failure(declaration, variant, *facts)
+    except cold.OUTAGES:
+        connection.close_if_unusable_or_obsolete()
+        if not was_open or connection.connection is not None:
+            raise
+        cold.record_failure(declaration, variant, *facts)
 
 
 def pause_after(failures: int, bounds: Limits) -> float:

@@ -22,6 +22,7 @@ from tests.worker.servers import BREAKER_PAUSE, LEASE_TTL, QUEUE, TICK, Site, si
 STORIES = "worker and beat"  # the heading of figures
 SLOW = 1.0  # seconds that a compute lasts where something is to happen meanwhile
 FOREVER = 60.0  # seconds that one lasts which never ends
+IN_SQL = 2.0  # seconds that a statement lasts: longer than its time limit, and no server works on it for long
 OUTAGE = 2.5  # seconds that readers read while a broker is out
 NOTICED = 0.4  # seconds above which a read has waited for a broker: its timeout is 0.5
 ANSWERING = "redis answering"
@@ -248,6 +249,17 @@ def test_a_compute_past_its_time_limit_is_ended_and_recorded(here: Site) -> None
     assert here.clerk.read_until("fresh", "limited", "red")[-1].value == 1
     row = here.clerk.do("row", statistic="limited", color="red")
     assert (row["failures"], row["last_error"]) == (0, "")
+
+
+def test_a_statement_past_the_time_limit_is_recorded(here: Site) -> None:
+    """What the limit ends in the middle of a statement is recorded as well, though its connection is of no use."""
+    here.wait_for(here.working())
+    make_stale(here, "limited_in_sql")
+    here.notebook.slowness = IN_SQL
+    assert here.clerk.read("limited_in_sql", "red").state == "stale"
+    until(lambda: here.clerk.do("row", statistic="limited_in_sql", color="red")["failures"])
+    row = here.clerk.do("row", statistic="limited_in_sql", color="red")
+    assert (row["payload"], row["failures"], row["last_error"].split(":")[0]) == ("0", 1, "SoftTimeLimitExceeded")
 
 
 @pytest.fixture(scope="module")

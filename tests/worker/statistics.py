@@ -7,6 +7,7 @@ from time import sleep
 from typing import Any
 
 from celery.signals import beat_init, task_prerun, task_revoked, worker_ready
+from django.db import connection
 
 from statistics_cache import statistic
 from tests.models import Paint
@@ -66,6 +67,14 @@ def followed(color: str) -> int:
 def limited(color: str) -> int:
     """Is ended by a worker after half a second."""
     return count("limited", color)
+
+
+@statistic(ttl=HOUR, stale_ttl=2 * HOUR, depends_on={Paint: "color"}, on_change="revalidate", time_limit=TIME_LIMIT)
+def limited_in_sql(color: str) -> int:
+    """Is ended by a worker in the middle of a statement."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(%s)", [notebook.slowness])
+    return count("limited_in_sql", color)
 
 
 def note_ready(**_: Any) -> None:
