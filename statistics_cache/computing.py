@@ -30,6 +30,10 @@ FIRST_RETRY, LAST_RETRY = 1.0, 300.0  # seconds after a failure until the next t
 MAX_ERROR = 1_000  # characters of an exception's text that a row keeps
 
 
+class DatabaseOut(Exception):
+    """A compute met a database that is out: it raised what the database did, and that could not be recorded."""
+
+
 @dataclass
 class Frame:
     """One compute under way: `oldest` is the earliest capture of anything it used."""
@@ -223,7 +227,8 @@ def compute(
 ) -> Answer[T]:
     """Compute a value, share it with the flight, store it if a token was captured before, and give it as fresh.
 
-    What the function raises is recorded on the entry, unless the caller `retries` and the database was out.
+    What the function raises is recorded on the entry. Raises DatabaseOut if the caller `retries`, and what it raised is
+    the database's own and could not be recorded.
     """
     captured = ended.captured
     began = captured.computed_at if captured else microseconds(time())
@@ -234,8 +239,9 @@ def compute(
         cost = perf_counter() - started
         payload = check_size(declaration, declaration.encode(value))
     except Exception as error:
-        if captured is not None and not (retries and isinstance(error, cold.OUTAGES)):
-            fail(declaration, variant, ended, captured, error, flight)
+        is_recorded = captured is not None and fail(declaration, variant, ended, captured, error, flight)
+        if retries and not is_recorded and isinstance(error, cold.OUTAGES):
+            raise DatabaseOut from error
         raise
     if captured is not None:
         copy = copy_of(replace(captured, computed_at=used.oldest), payload, cost)
@@ -266,19 +272,24 @@ def fail(
     captured: Capture,
     error: Exception,
     flight: Flight | None,
-) -> None:
-    """Share an exception with the flight, and note it on the row unless a transaction may be broken by it."""
+) -> bool:
+    """Share an exception with the flight, and note it on the row unless a transaction may be broken by it.
+
+    Tells whether it is noted.
+    """
     if flight is not None:
         flight.land(Landing(copy_of(captured, "", 0.0), error))
     if in_transaction(cold.alias_of(declaration)):
-        return
+        return False
     text = f"{type(error).__name__}: {error}".replace("\0", "")[:MAX_ERROR]
     retry_at = time() + pause_after(ended.row.failures if ended.row else 0, limits(declaration))
     try:
         record(declaration, variant, captured.database.generation, text, retry_at)
-        refresh_failed.send_robust(sender=type(declaration), statistic=declaration.name, key=variant.key, error=error)
     except cold.OUTAGES as outage:
         store_failed.send_robust(sender=type(declaration), statistic=declaration.name, error=outage)
+        return False
+    refresh_failed.send_robust(sender=type(declaration), statistic=declaration.name, key=variant.key, error=error)
+    return True
 
 
 def record(declaration: Declaration[..., Any], variant: Variant, *facts: Any) -> None:
@@ -286,15 +297,21 @@ def record(declaration: Declaration[..., Any], variant: Variant, *facts: Any) ->
 
     A worker that ends a compute at its time limit leaves the connection in the middle of a statement.
     """
-    connection = connections[cold.alias_of(declaration)]
-    was_open = connection.connection is not None
     try:
         cold.record_failure(declaration, variant, *facts)
     except cold.OUTAGES:
-        connection.close_if_unusable_or_obsolete()
-        if not was_open or connection.connection is not None:
+        if not is_dropped(cold.alias_of(declaration)):
             raise
         cold.record_failure(declaration, variant, *facts)
+
+
+def is_dropped(alias: str) -> bool:
+    """Close a connection that is of no use any more, and tell whether it was; not in the blocks of a `TestCase`."""
+    connection = connections[alias]
+    if connection.connection is None or connection.in_atomic_block:
+        return False
+    connection.close_if_unusable_or_obsolete()
+    return connection.connection is None
 
 
 def pause_after(failures: int, bounds: Limits) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from . import cold, upkeep
+from . import computing, upkeep
 from .api import registry
 from .exceptions import ParameterError, UnknownStatistic
 from .schedule import REFRESH, TICK
@@ -20,9 +20,9 @@ def refresh(self: "Task[..., Any]", statistic: str, parameters: str, forced: boo
     """Refresh one variant; `parameters` is JSON text, as the database keeps it.
 
     What is fresh is promoted and no more, unless it is `forced`, or due and hydrated. While the database is out, and
-    while another computes what is forced, it is tried again, with backoff and jitter; anything else is recorded on the
-    entry and raised. A message that names no statistic, or no variant of one, is logged and dropped: other code has
-    sent it.
+    while another computes what is forced, it is tried again, with backoff and jitter; what can be recorded on the entry
+    is, and raised (Note [What is tried again]). A message that names no statistic, or no variant of one, is logged and
+    dropped: other code has sent it.
     """
     try:
         declaration = registry.get(str(statistic)).declaration
@@ -33,10 +33,8 @@ def refresh(self: "Task[..., Any]", statistic: str, parameters: str, forced: boo
     retries = self.request.retries < MAX_RETRIES
     try:
         outcome = upkeep.refresh(declaration, variant, forced=forced, retries=retries)
-    except cold.OUTAGES as error:
-        if retries:
-            raise self.retry(exc=error, countdown=pause_after(self.request.retries)) from error
-        raise
+    except computing.DatabaseOut as error:
+        raise self.retry(countdown=pause_after(self.request.retries)) from error
     if (outcome == "unproven" or (forced and outcome == "busy")) and retries:
         raise self.retry(countdown=pause_after(self.request.retries))
 
@@ -50,3 +48,12 @@ def pause_after(retries: int) -> float:
 def tick() -> None:
     """Fold, queue what is due, prune; the one periodic task."""
     upkeep.tick([found.declaration for found in registry.all()])
+
+
+# Note [What is tried again]
+# A message is tried again for a database that is out alone: nothing could be computed, or what the compute raised could
+# not be recorded. Every try records what it can, so the last one needs no care, and a message that expires between two
+# loses nothing that could have been kept. What is recorded is not tried again here, not even what the database calls
+# transient (a deadlock, a serialization failure, a statement it has cancelled): the entry has its own backoff and
+# jitter, which all processes share, which outlasts the message, and which readers and the tick end; with retries on top
+# an expensive statement that the database ends each time would run six times for one failure.

@@ -201,7 +201,7 @@ def refresh(
 
     Gives "fresh" where there was nothing to do, "busy" where another computes it, "blocked" after a failure that is
     not to be repeated yet, "unproven" while the database is out. Raises what the function raises, which is recorded on
-    the entry; not if the caller `retries` what a database that is out has caused. One who `waits` gives another's
+    the entry, or where that was not possible and the caller `retries`, DatabaseOut. One who `waits` gives another's
     compute WAIT_TIMEOUT to end, and then takes what it brought, or if `forced` computes.
     """
     look = partial(look_for_work, declaration, variant, forced)

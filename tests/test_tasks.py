@@ -1,6 +1,6 @@
 """What a worker does with a message: promote, compute once, try again what an outage caused, tell of the rest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from time import time
@@ -13,7 +13,7 @@ from django.core.cache import caches
 from django.db import InterfaceError, OperationalError, ProgrammingError
 from time_machine import Traveller
 
-from statistics_cache import computing, hot, lease, proving, statistic, upkeep
+from statistics_cache import cold, computing, hot, lease, proving, statistic, upkeep
 from statistics_cache.api import registry
 from statistics_cache.models import StatisticEntry
 from statistics_cache.schedule import REFRESH, TICK
@@ -27,6 +27,11 @@ pytestmark = [pytest.mark.django_db(databases=["default", "postgres"]), pytest.m
 NAMED = {"statistic": "tests.shelf", "parameters": '{"color":"red"}'}
 RED = NAMED.values()
 OUTAGES = [OperationalError("server closed the connection"), InterfaceError("connection already closed")]
+FAILURES = [
+    ZeroDivisionError("no paint"),
+    ProgrammingError("no such column"),
+    OperationalError("canceling statement due to statement timeout"),
+]
 
 
 @pytest.fixture
@@ -233,11 +238,19 @@ def test_a_compute_that_outlives_its_ttl_is_asked_for_anew(
 # What fails
 
 
+@pytest.fixture
+def unwritable(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Let no failure be recorded, until this is undone."""
+    with monkeypatch.context() as patch:
+        patch.setattr(cold, "record_failure", refuse)
+        yield patch
+
+
 @pytest.mark.parametrize("error", OUTAGES, ids=["operational", "interface"])
-def test_what_an_outage_caused_is_tried_again_and_then_recorded(
-    error: Exception, stale: Stock, messages: Messages, result: Callable[[Any], None]
+def test_what_an_outage_caused_is_tried_again_and_then_raised(
+    error: Exception, stale: Stock, messages: Messages, result: Callable[[Any], None], unwritable: pytest.MonkeyPatch
 ) -> None:
-    """A compute that met a database that is out is tried five times more, later each time; the last failure counts."""
+    """A compute that met a database that is out is tried five times more, later each time; then a worker fails."""
     result(error)
     (message,) = messages
     for pause in (1, 2, 4, 8, 16):
@@ -245,19 +258,31 @@ def test_what_an_outage_caused_is_tried_again_and_then_recorded(
         (message,) = messages
         assert message.payload[1] == NAMED
         assert pause <= countdown(message) <= 1.5 * pause
-        assert (row().failures, row().retry_at) == (0, None)
     assert trace(message) == ("FAILURE", error)
     assert messages.take() == []
-    assert row().failures == 1
+    assert row().failures == 0
     assert Computed.of("shelf") == 1 + 6
 
 
+def test_the_first_try_that_can_record_does(
+    stale: Stock, messages: Messages, result: Callable[[Any], None], unwritable: pytest.MonkeyPatch
+) -> None:
+    """A failure that outlasts the outage is recorded as soon as the database takes it, and not tried again here."""
+    result(OUTAGES[0])
+    assert [state for state, _ in do(messages)] == ["RETRY"]
+    unwritable.undo()
+    assert do(messages) == [("FAILURE", OUTAGES[0])]
+    assert messages.take() == []
+    assert (row().failures, Computed.of("shelf")) == (1, 3)
+
+
 def test_an_outage_that_ends_costs_a_retry_alone(
-    stale: Stock, messages: Messages, result: Callable[[Any], None]
+    stale: Stock, messages: Messages, result: Callable[[Any], None], unwritable: pytest.MonkeyPatch
 ) -> None:
     """What is tried again when the database is back is stored as if nothing had been."""
     result(OUTAGES[0])
     assert [state for state, _ in do(messages)] == ["RETRY"]
+    unwritable.undo()
     result(Stock(pots=7, litres=7))
     assert do(messages) == [("SUCCESS", None)]
     assert shelf.answer(Color.RED)[:3] == (Stock(pots=7, litres=7), "fresh", None)
@@ -280,11 +305,11 @@ def test_while_the_database_is_out_it_is_tried_again(
     assert row().failures == 0
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("no paint"), ProgrammingError("no such column")], ids=repr)
+@pytest.mark.parametrize("error", FAILURES, ids=repr)
 def test_what_fails_is_recorded_and_tried_ever_later(
     error: Exception, stale: Stock, clock: Traveller, messages: Messages, result: Callable[[Any], None]
 ) -> None:
-    """Any other exception is raised and recorded at once; the old value stays; the pause until a retry doubles."""
+    """What can be recorded is, at once, and raised, be it the database's; the old value stays; the pause doubles."""
     result(error)
     for failures, pause in enumerate((1, 2, 4, 8), 1):
         assert do(messages) == [("FAILURE", error)]
