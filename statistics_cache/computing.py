@@ -281,15 +281,24 @@ def fail(
         flight.land(Landing(copy_of(captured, "", 0.0), error))
     if in_transaction(cold.alias_of(declaration)):
         return False
-    text = f"{type(error).__name__}: {error}".replace("\0", "")[:MAX_ERROR]
     retry_at = time() + pause_after(ended.row.failures if ended.row else 0, limits(declaration))
     try:
-        record(declaration, variant, captured.database.generation, text, retry_at)
+        record(declaration, variant, captured.database.generation, text_of(error), retry_at)
     except cold.OUTAGES as outage:
         store_failed.send_robust(sender=type(declaration), statistic=declaration.name, error=outage)
         return False
     refresh_failed.send_robust(sender=type(declaration), statistic=declaration.name, key=variant.key, error=error)
     return True
+
+
+def text_of(error: Exception) -> str:
+    """Write an exception as every database can keep it: bounded, without NUL, "?" for what is no character."""
+    name = type(error).__name__
+    try:
+        text = f"{name}: {error}"
+    except Exception:  # noqa: BLE001  (whatever a class of the user's own raises when it is written)
+        text = name
+    return text[:MAX_ERROR].encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def record(declaration: Declaration[..., Any], variant: Variant, *facts: Any) -> None:

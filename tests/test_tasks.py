@@ -327,6 +327,37 @@ def test_what_fails_is_recorded_and_tried_ever_later(
     assert (row().failures, row().last_error, row().retry_at) == (0, "", None)
 
 
+class Unwritable(Exception):
+    """Has no text."""
+
+    def __str__(self) -> str:
+        """Fail at that, too."""
+        raise RuntimeError("no text")
+
+
+ODD = {
+    "ValueError: file ???": ValueError("file \udcff\ud800\udfff"),
+    "ValueError: ab": ValueError("a\0b"),
+    "Unwritable": Unwritable(),
+    "KeyError: 'x": KeyError("x" * 1_000_000),
+}
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_an_error_whose_text_no_database_keeps_is_recorded(
+    text: str, stale: Stock, messages: Messages, result: Callable[[Any], None]
+) -> None:
+    """It reaches the caller as it is; the entry keeps what can be kept, at most a thousand characters; it backs off."""
+    result(ODD[text])
+    with pytest.raises(type(ODD[text])):
+        shelf.refresh(Color.RED)
+    assert (row().failures, row().last_error[: len(text)]) == (1, text)
+    assert row().retry_at is not None
+    assert len(row().last_error) <= 1_000
+    assert do(messages) == [("SUCCESS", None)]
+    assert Computed.of("shelf") == 2
+
+
 def test_what_is_not_to_be_repeated_yet_is_left_alone(
     stale: Stock, messages: Messages, result: Callable[[Any], None]
 ) -> None:
