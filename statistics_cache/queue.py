@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from threading import Lock
+from time import time
 from typing import Any, Literal, TypeVar
 
 from celery import current_app
@@ -26,6 +27,7 @@ from .transactions import after_commit_once, in_transaction, is_manual
 R = TypeVar("R")
 Published = Literal["queued", "already queued", "refused"]
 
+ASKED_AT = "asked_at"  # the header of a forced message; other code that reads the message does not mind one
 OUTLIVES = 1.0  # seconds that a note outlives the lease, so that who queues again finds the lease expired
 GRACE = timedelta(seconds=10)  # between the exception that ends a compute at its time limit and the kill
 TURN = 0.4  # seconds that a thread waits for its turn: with the broker's own timeout of 0.5, less than a second
@@ -137,10 +139,15 @@ def is_sent(wanted: Wanted) -> bool:
 
 
 def send(task: Any, wanted: Wanted) -> None:
-    """Hand the message to Celery: names and JSON text alone. It expires as the note does, and is then queued anew."""
+    """Hand the message to Celery: names and JSON text alone. It expires as the note does, and is then queued anew.
+
+    A forced one waits for as long as what is stored may be served, and says when it was asked for (Note
+    [Asked for again]).
+    """
     declaration = wanted.declaration
-    expires = limits(declaration).stale_ttl if wanted.forced else settings().LEASE_TTL
-    options: dict[str, Any] = {"expires": expires, "ignore_result": True, "retry": False}
+    options: dict[str, Any] = {"expires": settings().LEASE_TTL, "ignore_result": True, "retry": False}
+    if wanted.forced:
+        options |= {"expires": limits(declaration).stale_ttl, "headers": {ASKED_AT: time()}}
     if queue := declaration.queue or settings().QUEUE:
         options["queue"] = queue
     if limit := declaration.time_limit:
@@ -190,6 +197,12 @@ def on_notes(operation: Callable[[BaseCache], R]) -> R:
 # an entry that is stale again as soon as it is stored (its compute outlives its ttl) is queued again by its next
 # reader. A note without the state would be deleted by whoever ends first, or block for its whole timeout. The message
 # expires when the note does, so there is about one live message per entry and state, whatever becomes of workers.
+
+# Note [Asked for again]
+# A forced message outlives its note, so while no worker takes them there may be one a minute of an entry. Each says
+# when it was asked for, and a worker drops those that were asked for before the stored compute began: the first one
+# computes for all. Who asks while a compute is under way is served by a later one. A note that lasted as long as the
+# message would do so, too, but would hide for as long that a message was lost.
 
 # Note [In turn]
 # Celery lends ten connections per process (`broker_pool_limit`), and who finds none waits for one without a limit. Of

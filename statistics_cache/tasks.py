@@ -1,13 +1,17 @@
 """The two tasks that a Celery worker runs: names and JSON text come in, nothing goes out."""
 
 from random import uniform
+from time import time
 from typing import Any
 
 from celery import Task, shared_task
 
-from . import computing, upkeep
+from . import computing, proving, upkeep
 from .api import registry
+from .declaration import Declaration, Variant
+from .entry import CLOCK_TOLERANCE
 from .exceptions import ParameterError, UnknownStatistic
+from .queue import ASKED_AT
 from .schedule import REFRESH, TICK
 from .signals import refresh_refused
 
@@ -19,16 +23,18 @@ FIRST_RETRY, LAST_RETRY = 1.0, 60.0  # seconds until a refresh that met a databa
 def refresh(self: "Task[..., Any]", statistic: str, parameters: str, forced: bool = False) -> None:
     """Refresh one variant; `parameters` is JSON text, as the database keeps it.
 
-    What is fresh is promoted and no more, unless it is `forced`, or due and hydrated. While the database is out, and
-    while another computes what is forced, it is tried again, with backoff and jitter; what can be recorded on the entry
-    is, and raised (Note [What is tried again]). A message that names no statistic, or no variant of one, is logged and
-    dropped: other code has sent it.
+    What is fresh is promoted and no more, unless it is due and hydrated, or `forced` and not computed since that was
+    asked for. While the database is out, and while another computes what is forced, it is tried again, with backoff and
+    jitter; what can be recorded on the entry is, and raised (Note [What is tried again]). A message that names no
+    statistic, or no variant of one, is logged and dropped: other code has sent it.
     """
     try:
         declaration = registry.get(str(statistic)).declaration
         variant = declaration.restore(parameters)
     except (UnknownStatistic, ParameterError) as error:
         refresh_refused.send_robust(sender=type(self), statistic=statistic, error=error)
+        return
+    if forced and is_computed_since(declaration, variant, self.request.get(ASKED_AT)):
         return
     retries = self.request.retries < MAX_RETRIES
     try:
@@ -37,6 +43,16 @@ def refresh(self: "Task[..., Any]", statistic: str, parameters: str, forced: boo
         raise self.retry(countdown=pause_after(self.request.retries)) from error
     if (outcome == "unproven" or (forced and outcome == "busy")) and retries:
         raise self.retry(countdown=pause_after(self.request.retries))
+
+
+def is_computed_since(declaration: Declaration[..., Any], variant: Variant, asked_at: object) -> bool:
+    """Tell whether what is stored and current was computed after a moment, for certain: clocks differ a little."""
+    if not isinstance(asked_at, float) or (proofs := proving.prove(declaration, [variant], payloads=False)) is None:
+        return False
+    copy, database = proofs[variant.key].copy, proofs[variant.key].database
+    if copy is None or copy.database != database:
+        return False
+    return asked_at + CLOCK_TOLERANCE < copy.computed_at <= time() + CLOCK_TOLERANCE
 
 
 def pause_after(retries: int) -> float:

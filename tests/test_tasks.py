@@ -235,6 +235,54 @@ def test_a_compute_that_outlives_its_ttl_is_asked_for_anew(
         assert do(messages) == [("SUCCESS", None)]
 
 
+# What is forced
+
+
+def test_a_backlog_of_forced_refreshes_is_computed_once(clock: Traveller, messages: Messages) -> None:
+    """While no worker takes them there is one a minute; the first one that is worked on computes for all."""
+    shelf(Color.RED)
+    for _ in range(4):
+        assert shelf.refresh_later(Color.RED) is True
+        clock.shift(61.5)
+        caches["statistics"].clear()  # a server's notes end by its own clock
+    Paint.objects.create(color="red")
+    assert do(messages) == [("SUCCESS", None)] * 4
+    assert (Computed.of("shelf"), shelf(Color.RED).pots) == (2, 1)
+
+
+@pytest.mark.parametrize("happens", ["asked again", "changed", "clock set back"])
+def test_a_forced_refresh_computes_what_was_not_computed_since(
+    happens: str, clock: Traveller, messages: Messages
+) -> None:
+    """One that is asked for after the compute began; one whose source has changed since; one of the future."""
+    shelf(Color.RED)
+    if happens == "clock set back":
+        clock.shift(-600)
+    shelf.refresh_later(Color.RED)
+    if happens != "clock set back":
+        clock.shift(5)
+        shelf.refresh(Color.RED)
+    computed = Computed.of("shelf")
+    if happens == "asked again":
+        assert len(messages.take()) == 1
+        shelf.refresh_later(Color.RED)
+    if happens == "changed":
+        shelf.invalidate(Color.RED)
+    assert do(messages) == [("SUCCESS", None)]
+    assert Computed.of("shelf") == computed + 1
+
+
+@pytest.mark.parametrize("asked_at", [None, "noon", float("nan"), 10**400, [1]], ids=repr)
+def test_a_forced_refresh_that_does_not_say_when_computes(asked_at: object, messages: Messages) -> None:
+    """Other code has sent it, or an older one of ours."""
+    shelf(Color.RED)
+    shelf.refresh_later(Color.RED)
+    (message,) = messages
+    message.headers["asked_at"] = asked_at
+    assert trace(message) == ("SUCCESS", None)
+    assert Computed.of("shelf") == 2
+
+
 # What fails
 
 
