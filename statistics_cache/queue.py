@@ -37,6 +37,10 @@ OWN_NOTES = 10_000  # of some 300 bytes each; Django's 300 would forget some whi
 _own = LocMemCache("statistics_cache.queued", {"max_entries": OWN_NOTES})  # this process's, while the hot tier is out
 
 
+class NoTransport(Exception):
+    """Celery has no transport of the broker's scheme, or not the packages that it needs; W009 says so."""
+
+
 class Turn:
     """The right of one thread of this process to talk to the broker. (Note [In turn])"""
 
@@ -128,14 +132,25 @@ def publish(wanted: Wanted) -> Published:
 
 def is_sent(wanted: Wanted) -> bool:
     """Send, tell the breaker what came of it, and give whether the broker took it."""
-    task = current_app.tasks[REFRESH]  # one that is not registered is no outage
-    try:
-        send(task, wanted)
-    except outages() as error:
+    if (error := refusal(wanted)) is not None:
         breaker.failed(error)
         return False
     breaker.succeeded()
     return True
+
+
+def refusal(wanted: Wanted) -> Exception | None:
+    """Send, and give what the broker has against it, or that there is no way to talk to it; raise all else."""
+    task = current_app.tasks[REFRESH]  # one that is not registered is no outage
+    try:
+        named = outages()
+    except NoTransport as error:
+        return error
+    try:
+        send(task, wanted)
+    except named as error:
+        return error
+    return None
 
 
 def send(task: Any, wanted: Wanted) -> None:
@@ -159,9 +174,19 @@ def send(task: Any, wanted: Wanted) -> None:
 
 
 def outages() -> tuple[type[Exception], ...]:
-    """Give the errors that the broker's transport names as its own: a closed list, asked for when there is one."""
-    connection = current_app.connection_for_write()  # connects to nothing
-    return (OperationalError, *connection.connection_errors, *connection.channel_errors)
+    """Give the errors that the broker's transport names as its own: a closed list. Raises NoTransport."""
+    if current_app.conf.task_always_eager:
+        return ()
+    transport = load_transport(current_app.conf.broker_write_url)
+    return (OperationalError, *transport.connection_errors, *transport.channel_errors)
+
+
+def load_transport(url: str | None) -> Any:
+    """Give kombu's transport to a broker; connects to nothing. Raises NoTransport."""
+    try:
+        return current_app.connection_for_write(url).transport
+    except (LookupError, ImportError, AttributeError, ValueError) as error:  # what finding and importing a class raises
+        raise NoTransport(str(error.args[0] if error.args else error)) from error
 
 
 def take_note(name: str) -> bool:

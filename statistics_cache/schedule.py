@@ -9,6 +9,7 @@ from .conf import settings
 
 REFRESH = "statistics_cache.refresh"  # a worker of another version must find them
 TICK = "statistics_cache.tick"
+JSON = "json"  # whatever CELERY_TASK_SERIALIZER is: no message of ours is a pickle
 EXPIRES = 60  # seconds until a tick that no worker has taken is dropped: the next one does its work
 
 
@@ -34,5 +35,5 @@ class EveryTick(schedule):
 
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    TICK: {"task": TICK, "schedule": EveryTick(), "options": {"expires": EXPIRES}}
+    TICK: {"task": TICK, "schedule": EveryTick(), "options": {"expires": EXPIRES, "serializer": JSON}}
 }

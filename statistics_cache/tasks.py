@@ -12,14 +12,14 @@ from .declaration import Declaration, Variant
 from .entry import CLOCK_TOLERANCE
 from .exceptions import ParameterError, UnknownStatistic
 from .queue import ASKED_AT
-from .schedule import REFRESH, TICK
+from .schedule import JSON, REFRESH, TICK
 from .signals import refresh_refused
 
 MAX_RETRIES = 5
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0  # seconds until a refresh that met a database that is out is tried again
 
 
-@shared_task(bind=True, name=REFRESH, ignore_result=True, acks_late=True, max_retries=MAX_RETRIES)
+@shared_task(bind=True, name=REFRESH, serializer=JSON, ignore_result=True, acks_late=True, max_retries=MAX_RETRIES)
 def refresh(self: "Task[..., Any]", statistic: str, parameters: str, forced: bool = False) -> None:
     """Refresh one variant; `parameters` is JSON text, as the database keeps it.
 
@@ -60,7 +60,7 @@ def pause_after(retries: int) -> float:
     return min(LAST_RETRY, FIRST_RETRY * 2.0**retries) * uniform(1.0, 1.5)
 
 
-@shared_task(name=TICK, ignore_result=True)
+@shared_task(name=TICK, serializer=JSON, ignore_result=True)
 def tick() -> None:
     """Fold, queue what is due, prune; the one periodic task."""
     upkeep.tick([found.declaration for found in registry.all()])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from celery import current_app
 from django.core.checks import CheckMessage, Warning, run_checks  # noqa: A004  (Django's name)
+from kombu.transport import TRANSPORT_ALIASES
 from pytest_django import Settings
 from time_machine import Traveller
 
@@ -152,6 +153,32 @@ def test_another_broker_is_not_judged_as_these(address: str, celery: Celery) -> 
     """These options are of the two transports."""
     celery(broker_url=address, broker_transport_options={})
     assert (found(6), found(7), found(8)) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("address", "parts"),
+    [
+        ("redsi://:SECRET@127.0.0.1", ["redsi://", "No such transport: redsi", "Did you mean redis?"]),
+        (
+            "bare://:SECRET@127.0.0.1",
+            ["bare://", "named 'tests.not_installed'", "pip install 'celery[bare]'"],
+        ),
+        (f"{NOWHERE};redis://127.0.0.1:port", ["redis://", "Port", "pip install 'celery[redis]'"]),
+    ],
+)
+def test_a_broker_without_a_transport_is_reported(
+    address: str, parts: list[str], celery: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheme that Celery does not know, or whose packages are missing: with what to install, and no password."""
+    monkeypatch.setitem(TRANSPORT_ALIASES, "bare", "tests.not_installed:Transport")
+    celery(broker_url=address)
+    said = text(found(9))
+    assert [part for part in parts if part not in said] == []
+    assert "SECRET" not in said
+    celery(broker_url=NOWHERE)
+    assert found(9) is None
+    celery(broker_url=address, task_always_eager=True)
+    assert found(9) is None
 
 
 def test_the_broker_that_is_published_to_counts(celery: Celery) -> None:

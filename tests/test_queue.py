@@ -11,12 +11,14 @@ import pytest
 from celery import current_app
 from django.core.cache import caches
 from django.db import OperationalError, connections, transaction
+from kombu.transport import TRANSPORT_ALIASES
 from time_machine import Traveller
 
-from statistics_cache import hot, proving, queue, statistic
+from statistics_cache import BEAT_SCHEDULE, hot, proving, queue, statistic
 from statistics_cache.api import Statistic
 from statistics_cache.models import StatisticEntry
 from statistics_cache.queue import Wanted
+from statistics_cache.schedule import REFRESH, TICK
 from tests.conftest import BACKENDS, Backend
 from tests.messages import Messages
 from tests.models import Paint
@@ -105,6 +107,11 @@ def give_back(number: int) -> int:
 def fail(*_: object) -> Any:
     """Fail as a function does."""
     raise ZeroDivisionError("no paint")
+
+
+def fail_with(error: Exception) -> None:
+    """Fail as told."""
+    raise error
 
 
 def refuse(*_: object) -> Any:
@@ -196,6 +203,17 @@ def test_a_message_is_names_and_json_text(clock: Traveller, messages: Messages) 
     assert message.headers["ignore_result"] is True
     assert message.headers["timelimit"] == [None, None]
     assert datetime.fromisoformat(message.headers["expires"]).timestamp() - time() == 60
+
+
+@pytest.mark.parametrize("name", [REFRESH, TICK])
+def test_no_message_is_a_pickle(name: str, messages: Messages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever serializer Celery is told to use, ours are JSON; so are their retries, and what beat sends."""
+    monkeypatch.setitem(current_app.conf, "task_serializer", "pickle")
+    task, arguments = current_app.tasks[name], RED if name == REFRESH else {}
+    task.apply_async(kwargs=arguments)
+    task.signature_from_request(task.request, (), arguments).apply_async()
+    current_app.send_task(name, **BEAT_SCHEDULE[TICK]["options"])
+    assert [message.content_type for message in messages] == ["application/json"] * 3
 
 
 def test_a_statistic_has_its_own_queue_and_time_limits(monkeypatch: pytest.MonkeyPatch, messages: Messages) -> None:
@@ -403,6 +421,38 @@ def test_a_broker_that_refuses_costs_readers_nothing(
     queue.breaker.retry_at = 0.0
     assert [found_by(shelf) for _ in range(5)] == ["stale"] * 5
     assert messages.take() == [RED]
+    assert not queue.breaker.is_open
+
+
+@pytest.mark.parametrize("url", ["redsi://127.0.0.1:1", "bare://127.0.0.1:1"], ids=["misspelt", "not installed"])
+def test_a_broker_without_a_transport_is_one_that_refuses(
+    url: str,
+    changed: None,
+    broker: Callable[[str], None],
+    messages: Messages,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Readers have their stale value, one line says so, and nobody tries again until the pause is over."""
+    monkeypatch.setitem(TRANSPORT_ALIASES, "bare", "tests.not_installed:Transport")
+    broker(url)
+    assert {found_by(shelf) for _ in range(5)} == {"stale"}
+    assert [(each["msg"], each["error"]) for each in map(vars, caplog.records)] == [("breaker opened", "NoTransport")]
+    assert shelf.refresh_later(Color.RED) is False
+    broker("memory://")
+    queue.breaker.retry_at = 0.0
+    assert {found_by(shelf) for _ in range(5)} == {"stale"}
+    assert messages.take() == [RED]
+
+
+@pytest.mark.parametrize("error", [KeyError("color"), ImportError("no module"), ValueError("no pots")], ids=repr)
+def test_an_error_that_only_looks_like_no_transport_is_raised(
+    error: Exception, changed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What sending raises after the transport is there is ours."""
+    monkeypatch.setattr(queue, "send", lambda *_: fail_with(error))
+    with pytest.raises(type(error)):
+        shelf(Color.RED)
     assert not queue.breaker.is_open
 
 

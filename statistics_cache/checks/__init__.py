@@ -25,6 +25,7 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | W006 | the broker is Redis without timeouts, or tries again: one that is out keeps readers waiting |
 | W007 | there is no broker, and tasks do not run eagerly |
 | W008 | the broker is RabbitMQ without timeouts, or tries again: one that hangs keeps readers waiting for ever |
+| W009 | Celery has no way to talk to the broker: no such scheme, or its packages are not installed |
 | W011* | the alias is in-process memory: processes do not see each other's changes |
 | W012* | the server evicts keys that have no timeout, so generations too |
 | W013* | the server could not be asked what it evicts |
@@ -35,7 +36,7 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 
 from django.core.checks import register
 
-from .broker import check_broker, check_broker_options, check_eager, check_tick
+from .broker import check_broker, check_broker_options, check_eager, check_tick, check_transport
 from .cold_tier import check_databases, check_routers
 from .declarations import check_hydration, check_sources, check_ttls
 from .deployment import check_enabled, check_eviction, check_processes
@@ -47,7 +48,7 @@ for _check in (check_settings, check_alias, check_contract, check_connections):
     register(_check, TAG)
 for _check in (check_databases, check_routers, check_sources, check_hydration, check_ttls):
     register(_check, TAG)
-for _check in (check_broker, check_broker_options):
+for _check in (check_broker, check_transport, check_broker_options):
     register(_check, TAG)
 for _check in (check_processes, check_eviction, check_enabled, check_eager, check_tick):
     register(_check, TAG, deploy=True)

@@ -1,6 +1,6 @@
 """Checks of the broker and of the tick, as Celery's app is configured; only the deploy checks ask a server."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from time import time
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage
 from statistics_cache import hot
 from statistics_cache.conf import settings
 from statistics_cache.exceptions import SettingsError
+from statistics_cache.queue import NoTransport, load_transport
 
 from .alias import our_alias
 from .declarations import declarations
@@ -54,6 +55,23 @@ def without(number: int, kind: str, schemes: tuple[str, ...], options: Mapping[s
         f"The broker is {kind}, with no {' and no '.join(missing)}: one that hangs or is out keeps readers waiting."
     )
     return [warning(number, message, f"Add {missing} to CELERY_BROKER_TRANSPORT_OPTIONS.")]
+
+
+def check_transport(**_: Any) -> list[CheckMessage]:
+    """Report a broker that Celery has no way to talk to; where tasks run eagerly none is needed."""
+    return [] if current_app.conf.task_always_eager else [said for url in servers() for said in unreachable(url)]
+
+
+def unreachable(url: str) -> Iterator[CheckMessage]:
+    """Report that one broker's transport cannot be loaded."""
+    try:
+        load_transport(url)
+    except NoTransport as error:
+        scheme = url.partition(":")[0]  # the rest may hold a password
+        message = f"The transport of the broker {scheme}:// cannot be loaded ({error}): nothing is queued."
+        package = f"celery[{'redis' if url.startswith(REDIS) else scheme}]"
+        hint = f"Correct the scheme in CELERY_BROKER_URL, or install what it needs: pip install '{package}'."
+        yield warning(9, message, hint)
 
 
 def servers() -> list[str]:
