@@ -66,13 +66,18 @@ def stop_left_over(address: Path, folder: Path) -> None:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM end the process as an exception does, so that what was started is stopped (exit code 143)."""
+    """Let SIGTERM and SIGINT end the process as an exception does, so that what was started is stopped (143, 130).
+
+    SIGINT, too: a shell has what it starts in the background ignore it, and Python leaves that as it is.
+    """
 
     def leave(number: int, _: FrameType | None) -> None:
         sys.exit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    handlers = {signal.SIGTERM: leave, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
