@@ -78,12 +78,18 @@ def flush_now_and_then() -> None:
     """Add up what was counted if that was not done for 10 s; for reads that ask a database anyway."""
     if monotonic() - tallies.flushed_at >= FLUSH and tallies.lock.acquire(blocking=False):
         try:
-            flush()
+            add_up()
         finally:
             tallies.lock.release()
 
 
 def flush() -> None:
+    """Add up what was counted, now: for who shows the numbers, and for the end of a process."""
+    with tallies.lock:
+        add_up()
+
+
+def add_up() -> None:
     """Add what this process has counted to the numbers of the hot tier, in one call; keep it while that is out."""
     tallies.flushed_at = monotonic()
     taken = tallies.take()
@@ -95,8 +101,7 @@ def flush() -> None:
 
 def counts_of(statistics: Iterable[str]) -> dict[str, Counts]:
     """Give the numbers of statistics, of all processes, in one round trip; those of this one are added up first."""
-    with tallies.lock:
-        flush()
+    flush()
     names = list(statistics)
     return read_counts(names, hot.numbers(keys_of(names)))
 

@@ -15,6 +15,7 @@ from honcho.printer import Printer
 
 HOST = "127.0.0.1"  # loopback only: the site runs with DEBUG, and its password is printed
 USER = "demo"
+MAX_PORT = 65_535
 ENDED = {0, 130, 143}  # what honcho returns after Ctrl-C and SIGTERM; anything else is a process that failed
 
 
@@ -29,11 +30,13 @@ def refuse_to_serve(port: int) -> None:
     """Raise CommandError where the site cannot be served: without DEBUG, or where another program has the port."""
     if not settings.DEBUG:
         raise CommandError("The demo is served with DEBUG=1 only. Set it, or give --no-serve.", returncode=2)
+    if not 0 < port <= MAX_PORT:
+        raise CommandError(f"--port is {port}. Give a number from 1 to {MAX_PORT}.", returncode=2)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise CommandError(f"port {port} of {HOST} cannot be used: {error}. Give another --port.") from error
 
 
@@ -62,7 +65,7 @@ def serve(servers: Servers, port: int) -> int:
 def commands(port: int) -> dict[str, list[str]]:
     """Give the command of each process; `exec` spares a shell that would have to pass signals on."""
     python = ["exec", sys.executable]
-    celery = [*python, "-m", "celery", "-A", "project"]
+    celery = [*python, "-m", "celery", "--quiet", "-A", "project"]
     return {
         "web": [*python, "manage.py", "runserver", "--noreload", f"{HOST}:{port}"],
         "worker": [*celery, "worker", "--queues", "statistics", "--concurrency", "2", "--loglevel", "INFO"],

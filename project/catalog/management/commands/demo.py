@@ -23,7 +23,9 @@ from project.catalog.serving import ENDED, HOST, USER, Servers, new_password, re
 from project.catalog.storing import store_catalogue
 from project.settings import redis_cache
 from project.valkey import Busy, alone, terminable, valkey
+from statistics_cache import counters
 from statistics_cache.conf import settings as read_settings
+from statistics_cache.tasks import tick
 
 WIDTH = 160  # columns: room for the longest variant
 
@@ -66,7 +68,8 @@ class Command(BaseCommand):
         except Busy as error:
             raise CommandError(str(error)) from error
         except OSError as error:
-            raise CommandError(f"{settings.RUN_DIR}: {error}. Set RUN_DIR to a folder to write in.") from error
+            message = f"{settings.RUN_DIR}: {error}. Set RUN_DIR to a folder to write in."
+            raise CommandError(message, returncode=2) from error
         except KeyboardInterrupt:
             raise CommandError("interrupted; every process of the demo was stopped.", returncode=130) from None
 
@@ -96,6 +99,7 @@ class Command(BaseCommand):
 
     def flush_and_read(self) -> None:
         """Empty the statistics' part of the cache and read every variant again: the table answers."""
+        counters.flush()  # what was counted until now goes with the rest
         cache: Any = caches["statistics"]
         cache.delete_pattern(f"{read_settings().KEY_PREFIX}:*")
         wanted = variants()
@@ -103,7 +107,10 @@ class Command(BaseCommand):
         self.stdout.write(f"after a flush of the cache: read {len(wanted)}, computed {tiers.count('computed')}")
 
     def serve(self, servers: Servers, port: int) -> None:
-        """Say where the admin is, and serve it until Ctrl-C or SIGTERM."""
+        """Say where the admin is, which has something to show from the beginning, and serve it until Ctrl-C or
+        SIGTERM."""
+        tick()
+        counters.flush()
         password = new_password()
         connections.close_all()
         self.stdout.write(f"admin: http://{HOST}:{port}/admin/  user: {USER}  password: {password}  (Ctrl-C ends it)")
