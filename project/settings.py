@@ -21,7 +21,9 @@ RUN_DIR = Path(os.environ.get("RUN_DIR", BASE_DIR / ".demo"))
 try:
     RUN_DIR.mkdir(exist_ok=True)
 except OSError as error:
-    raise ImproperlyConfigured(f"RUN_DIR {RUN_DIR} cannot be made: {error}. Set it to a folder to write in.") from error
+    raise ImproperlyConfigured(
+        f"RUN_DIR {RUN_DIR} cannot be made: {error.strerror}. Set it to a folder to write in."
+    ) from error
 
 DEBUG = os.environ.get("DEBUG", "1").lower() in {"1", "true", "yes", "on"}
 SECRET_KEY = os.environ.get("SECRET_KEY") or (get_random_secret_key() if DEBUG else "")

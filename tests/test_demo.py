@@ -153,7 +153,10 @@ def test_the_demo_serves_until_it_is_stopped(run: Run, tmp_path: Path, number: s
     line_of(demo, r"worker \|.* ready\.")
     browser = Browser(found[1])
     assert "Site administration" in browser.log_in(found[2], found[3])
-    entry = re.search(r'name="_selected_action" value="(\d+)"', browser.get(ENTRIES))
+    page = browser.get(ENTRIES)
+    assert "No tick was ever seen" not in page
+    assert re.search(r">Reads</span>\s*<span[^>]*>50<", page)
+    entry = re.search(r'name="_selected_action" value="(\d+)"', page)
     assert entry
     browser.post(ENTRIES, action="refresh_later", _selected_action=entry[1], index="0")
     line_of(demo, r"worker \|.*statistics_cache.refresh.*succeeded")
@@ -176,13 +179,24 @@ def test_a_busy_port_is_refused_at_once(run: Run) -> None:
     assert errors.strip().endswith("Give another --port.")
 
 
-def test_a_folder_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> None:
-    """Neither a folder that cannot be made, nor one in which nothing can be made, ends in a traceback."""
+@pytest.mark.parametrize("folder", ["file", "file/run", "missing/run", "/proc/self"])
+def test_a_folder_that_cannot_be_written_is_named(run: Run, tmp_path: Path, folder: str) -> None:
+    """A folder that cannot be made, or in which nothing can be made, ends in one line that names it."""
     (tmp_path / "file").write_text("")
-    for folder in (str(tmp_path / "file" / "run"), "/proc/self"):
-        _, errors = run("demo", "--no-serve", RUN_DIR=folder).communicate()
-        assert folder in errors
-        assert "to a folder to write in" in errors
+    demo = run("demo", "--no-serve", RUN_DIR=str(tmp_path / folder))
+    _, errors = demo.communicate()
+    assert str(tmp_path / folder) in errors
+    assert errors.endswith("to a folder to write in.\n")
+    assert (demo.returncode, errors.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "65536"])
+def test_a_port_that_is_none_is_refused(run: Run, port: str) -> None:
+    """A number that no address can have is wrong usage."""
+    demo = run("demo", "--port", port)
+    _, errors = demo.communicate()
+    assert demo.returncode == 2
+    assert errors == f"CommandError: --port is {port}. Give a number from 1 to 65535.\n"
 
 
 def test_without_debug_it_does_not_serve(run: Run) -> None:
@@ -202,6 +216,20 @@ def test_a_signal_leaves_no_process(run: Run, number: signal.Signals, code: int)
     demo.send_signal(number)
     demo.communicate()
     assert demo.returncode == code
+    assert not is_alive(url)
+
+
+def test_a_shell_in_the_background_leaves_it_stoppable(run: Run) -> None:
+    """SIGINT ends it also where it began with SIGINT ignored, as a shell begins what it has in the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        demo = run("demo", "--usage", "5000000")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    url = server_of(demo)
+    demo.send_signal(signal.SIGINT)
+    demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == 130
     assert not is_alive(url)
 
 
