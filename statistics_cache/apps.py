@@ -1,5 +1,7 @@
 """The app: finds the statistics of every installed app, and registers the system checks."""
 
+import atexit
+
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 
@@ -12,11 +14,12 @@ class StatisticsCacheConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Import what registers itself."""
-        from . import checks, tasks  # noqa: F401  (both need the app registry)
+        """Import what registers itself; see to it that what a process counted is not lost with it."""
+        from . import checks, counters, tasks  # noqa: F401  (all need the app registry)
         from .api import registry
         from .receiving import watch
 
         autodiscover_modules("statistics")
         for statistic in registry.all():
             watch(statistic.declaration)
+        atexit.register(counters.flush)

