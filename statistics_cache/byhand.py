@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from time import time
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from django.db import router, transaction
 from django.db.models import Q, QuerySet
@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 from . import changelog, cold, hot
 from .changing import change, deliver
 from .declaration import Declaration
+from .exceptions import ParameterError
 from .keys import EPOCH_SCOPE, EVERY_SCOPE
 from .models import StatisticEntry
 from .transactions import after_commit, in_transaction
@@ -61,8 +62,10 @@ def clear(
     """Delete the copies of every variant that has these parameters, and give how many rows that concerned.
 
     What is cleared in both tiers never comes back, not even as stale: the epoch moves, and only entries that were not
-    meant follow. In one tier alone, copies are deleted and nothing moves.
+    meant follow. In one tier alone, copies are deleted and nothing moves. Raises ParameterError for another tier.
     """
+    if tier not in get_args(Tier):
+        raise ParameterError(f"{declaration.name}: tier is {tier!r}. Write 'both', 'hot' or 'cold'.")
     alias = cold.alias_of(declaration)
     everything = not texts and older_than is None
     if tier == "hot":

@@ -10,6 +10,7 @@ from time_machine import Traveller
 
 from statistics_cache import byhand, cold, computing, hot, tokens
 from statistics_cache.entry import Copy
+from statistics_cache.exceptions import ParameterError
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
 from tests.conftest import Backend
 from tests.samples import Color, Computed, shelf, stock, total
@@ -126,6 +127,14 @@ def test_clearing_the_hot_tier_leaves_what_is_proved() -> None:
     stock.clear(tier="hot")
     assert {answer.tier for answer in stock.get_many(VARIANTS)} == {"cold"}
     assert not StatisticInvalidation.objects.exists()
+
+
+def test_a_tier_that_is_none_is_refused() -> None:
+    """A misspelt tier clears nothing, least of all both."""
+    stock(Color.RED)
+    with pytest.raises(ParameterError, match=r"tests.stock: tier is 'hott'. Write 'both', 'hot' or 'cold'."):
+        stock.clear(tier="hott")  # type: ignore[arg-type]
+    assert stock.is_fresh(Color.RED)
 
 
 def test_clearing_the_cold_tier_leaves_what_is_hot(clock: Traveller) -> None:
