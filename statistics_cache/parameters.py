@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 
 from .exceptions import DeclarationError, ParameterError
 from .roundtrip import NotEqual, holds_nul, to_json
@@ -40,12 +41,18 @@ class Parameters:
         if name not in hints:
             raise DeclarationError(f"parameter {name!r} has no annotation. Annotate it, for example `{name}: str`.")
         try:
-            return TypeAdapter(hints[name])
+            adapter = TypeAdapter[Any](hints[name])
         except (PydanticSchemaGenerationError, PydanticUserError) as error:
             raise DeclarationError(
                 f"parameter {name!r} has a type that pydantic cannot validate: {hints[name]!r}. "
                 "Use str, int, bool, date, Decimal, UUID, an Enum, a Literal, or Optional of these."
             ) from error
+        if spells_sets(adapter):
+            raise DeclarationError(
+                f"parameter {name!r} holds a set ({hints[name]!r}), whose order differs between processes: each would "
+                "have an entry of its own. Take a tuple or list, or give the set a serializer that sorts it."
+            )
+        return adapter
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Give every parameter's validated value, defaults included. Raises ParameterError by name."""
@@ -138,6 +145,22 @@ class Parameters:
                 f"hydrate=True means {count:,} variants; at most {MAX_GRID:,} are allowed. Give a list or a callable."
             )
         return (dict(zip(choices, values, strict=True)) for values in product(*choices.values()))
+
+
+def spells_sets(adapter: TypeAdapter[Any]) -> bool:
+    """Tell whether the JSON text of a type holds sets, at any depth, in the order in which they happen to be."""
+    try:
+        schema = adapter.json_schema(mode="serialization")
+    except PydanticInvalidForJsonSchema:  # of a type of its own, which may well have texts
+        return False
+    return has_unique_items(schema)
+
+
+def has_unique_items(schema: object) -> bool:
+    """Tell whether a JSON schema speaks of a set anywhere."""
+    if isinstance(schema, dict):
+        return schema.get("uniqueItems") is True or any(map(has_unique_items, schema.values()))
+    return isinstance(schema, list) and any(map(has_unique_items, schema))
 
 
 def finite(name: str, hint: Any) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
@@ -11,7 +12,7 @@ from uuid import UUID
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import BaseModel, Field, PlainSerializer
 
 from statistics_cache.exceptions import DeclarationError, ParameterError
 from statistics_cache.keys import MAX_LENGTH, entry_key, generation_key, scope_text, spell
@@ -190,6 +191,30 @@ def test_what_json_cannot_keep_apart_is_refused_by_name(hint: Any, value: object
     parameters = parameters_of(when=hint)
     with pytest.raises(ParameterError, match="'when'"):
         parameters.spell(parameters.bind((value,), {}))
+
+
+class Tags(BaseModel):
+    """Holds a set."""
+
+    tags: set[str]
+
+
+SORTED = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[str])]
+
+
+@pytest.mark.parametrize(
+    "hint", [set[str], frozenset[int], AbstractSet[str], list[set[int]], frozenset[str] | None, Tags]
+)
+def test_sets_are_refused_by_name(hint: Any) -> None:
+    """A set has another order in each process, and so would have an entry of its own in each, at any depth."""
+    with pytest.raises(DeclarationError, match=r"parameter 'colors' holds a set .* Take a tuple or list"):
+        parameters_of(colors=hint)
+
+
+@pytest.mark.parametrize("hint", [tuple[str, ...], list[int], SORTED])
+def test_what_has_one_order_is_taken(hint: Any) -> None:
+    """A sequence has an order, and so has a set that is sorted when it is written."""
+    assert parameters_of(colors=hint).adapters.keys() == {"colors"}
 
 
 def test_the_grid_is_every_variant() -> None:
