@@ -16,6 +16,8 @@ from .sources import Scope, read_sources
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Hydrate = bool | Iterable[Mapping[str, Any]] | Callable[[], Iterable[Mapping[str, Any]]]
+
 MAX_LISTED = 1_000  # keys that `get_cache_info` lists
 
 
@@ -94,7 +96,8 @@ class Statistic(Generic[P, T]):
     def get_many(self, variants: Iterable[Mapping[str, Any]]) -> list[Answer[T]]:
         """Answer for each mapping of parameters, in order: one cache round trip, one statement for what is missing
         there, and a compute for each that is left."""
-        wanted = [self.declaration.variant((), dict(parameters)) for parameters in variants]
+        given = self.declaration.mappings("get_many", variants)
+        wanted = [self.declaration.variant((), dict(parameters)) for parameters in given]
         return reading.answer_many(self.declaration, wanted)
 
     def is_fresh(self, *args: P.args, **kwargs: P.kwargs) -> bool:
@@ -185,7 +188,7 @@ def statistic(
     depends_on: Mapping[Any, Scope] | Iterable[Any] = (),
     on_change: Literal["expire", "revalidate"] = "expire",
     version: str | int = "",
-    hydrate: bool | Iterable[Mapping[str, Any]] | Callable[[], Iterable[Mapping[str, Any]]] = False,
+    hydrate: Hydrate = False,
     queue: str | None = None,
     time_limit: timedelta | None = None,
     using: str | None = None,
@@ -224,7 +227,7 @@ def statistic(
                     sources=read_sources(depends_on),
                     on_change=on_change,
                     version=version,
-                    hydrate=hydrate if isinstance(hydrate, bool) or callable(hydrate) else tuple(hydrate),
+                    hydrate=read_hydrate(hydrate),
                     queue=check_queue(queue),
                     time_limit=time_limit,
                     using=using,
@@ -245,6 +248,17 @@ def check_queue(queue: str | None) -> str | None:
     if queue is not None and (not isinstance(queue, str) or not queue):
         raise DeclarationError(f"queue is {queue!r}. Give the name of a Celery queue, or leave it out.")
     return queue
+
+
+def read_hydrate(hydrate: Hydrate) -> bool | tuple[Mapping[str, Any], ...] | Callable[[], Iterable[Mapping[str, Any]]]:
+    """Give what names the variants to hydrate, a list frozen. Raises DeclarationError for what can name none."""
+    if isinstance(hydrate, bool) or callable(hydrate):
+        return hydrate
+    if isinstance(hydrate, Mapping | str) or not isinstance(hydrate, Iterable):
+        raise DeclarationError(
+            f"hydrate is {hydrate!r}. Give True, a list of mappings of parameters, or a callable that gives one."
+        )
+    return tuple(hydrate)
 
 
 def check_visible_to(visible_to: Callable[[Any], bool] | None) -> Callable[[Any], bool] | None:

@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import Enum
 from functools import cached_property
 from hashlib import sha256
+from itertools import islice
+from sys import getsizeof
 from types import FunctionType, NoneType
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_type_hints
 from zlib import crc32
@@ -19,14 +21,15 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from .exceptions import DeclarationError, ParameterError, PayloadError
 from .keys import entry_key, scope_text
-from .parameters import Parameters
+from .parameters import Parameters, short
 from .roundtrip import NotEqual, to_json
 from .sources import Source, shapes
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-MAX_REMEMBERED = 4_096  # calls whose variant is kept; a dashboard has tens, and each is under 1 kB
+MAX_REMEMBERED = 4_096  # calls whose variant is kept; a dashboard has tens, and each is a few kB
+MAX_REMEMBERED_SIZE = 1_000  # bytes of a call's arguments: the long texts that one might hold are validated each time
 FINGERPRINT_LENGTH = 12  # 48 bits: only the schemas that one statistic ever had must differ
 MAX_NAME = 100  # characters; keys stay readable and the database column short
 PLAIN = frozenset({str, int, bool, NoneType})  # values that can be told apart by type and equality alone
@@ -110,13 +113,15 @@ class Declaration(Generic[P, T]):
         return sha256(text.encode()).hexdigest()[:FINGERPRINT_LENGTH]
 
     def variant(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant:
-        """Give the variant that a call means; calls of plain values are remembered. Raises ParameterError."""
+        """Give the variant that a call means; calls of few plain values are remembered. Raises ParameterError."""
         identity = plain_identity(args, kwargs)
         if identity is None:
             return self.new_variant(args, kwargs)
         if (found := self.remembered.get(identity)) is not None:
             return found
         variant = self.new_variant(args, kwargs)
+        if sum(map(getsizeof, (*args, *kwargs.values()))) > MAX_REMEMBERED_SIZE:
+            return variant
         if len(self.remembered) >= MAX_REMEMBERED:
             self.remembered.clear()
         self.remembered[identity] = variant
@@ -135,6 +140,17 @@ class Declaration(Generic[P, T]):
     def restore(self, params: str) -> Variant:
         """Give the variant of stored or sent parameters, which are its `json`. Raises ParameterError."""
         return self.new_variant((), self.parameters.restore(params))
+
+    def mappings(self, place: str, given: Any) -> list[Mapping[str, Any]]:
+        """Give mappings of parameters back. Raises ParameterError for what is none, with what to write instead."""
+        if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
+            raise ParameterError(f"{place} of {self.name} is {short(given)}. Give a list of mappings of parameters.")
+        found = list(given)
+        for each in found:
+            if not isinstance(each, Mapping):
+                written = dict.fromkeys(islice(self.parameters.adapters, 1), each)
+                raise ParameterError(f"{place} of {self.name} holds {short(each)}; write {short(written)}.")
+        return found
 
     def some(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
         """Give the JSON text of each parameter that is named; one omitted or None means any. Raises ParameterError."""
@@ -170,6 +186,9 @@ class Declaration(Generic[P, T]):
             return self.result.validate_json(payload)
         except ValidationError as error:
             raise PayloadError(f"{self.name}: a stored text is no value of it: {error.errors()[0]['msg']}.") from error
+        except Exception as error:
+            message = f"{self.name}: a stored text is no value of it: {type(error).__name__}: {error}."
+            raise PayloadError(message) from error
 
     def widest_shape(self, names: Iterable[str]) -> tuple[str, ...]:
         """Give the shape of scope that holds most of these parameters and no other; () means every scope."""
@@ -193,7 +212,7 @@ class Declaration(Generic[P, T]):
 
     def read_grid(self) -> dict[str, Variant]:
         """Validate the variants to hydrate."""
-        variants = (self.new_variant((), dict(parameters)) for parameters in self.grid())
+        variants = (self.new_variant((), parameters) for parameters in self.grid())
         return {variant.key: variant for variant in variants}
 
     def grid(self) -> Iterable[Mapping[str, Any]]:
@@ -202,7 +221,10 @@ class Declaration(Generic[P, T]):
             return self.parameters.grid()
         if self.hydrate is False:
             return ()
-        return self.hydrate() if callable(self.hydrate) else self.hydrate
+        try:
+            return self.mappings("hydrate=", self.hydrate() if callable(self.hydrate) else self.hydrate)
+        except ParameterError as error:
+            raise DeclarationError(str(error)) from error
 
 
 def share_of(key: str) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from enum import Enum
 from itertools import islice, product
+from reprlib import Repr
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -18,6 +19,10 @@ from .roundtrip import NotEqual, holds_nul, to_json
 RESERVED = frozenset({"allow_stale", "result", "token", "wait", "tier"})  # arguments of the verbs themselves
 MAX_GRID = 1_000  # variants that `hydrate=True` may name; more wants a list or a callable that chooses
 VARIADIC: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+
+
+SHORT = Repr()
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 100  # characters of a value in a message
 
 
 class Parameters:
@@ -78,7 +83,7 @@ class Parameters:
         try:
             return self.adapters[name].validate_python(value)
         except ValidationError as error:
-            raise ParameterError(f"parameter {name!r} is {value!r}: {error.errors()[0]['msg']}.") from error
+            raise ParameterError(f"parameter {name!r} is {short(value)}: {error.errors()[0]['msg']}.") from error
 
     def may_be_none(self, name: str) -> bool:
         """Tell whether None is a value of a parameter."""
@@ -95,7 +100,8 @@ class Parameters:
         try:
             text = to_json(self.adapters[name], value, exact=True)
         except NotEqual as error:
-            raise ParameterError(f"parameter {name!r} is {value!r}, which JSON cannot keep: {error.reason}.") from error
+            message = f"parameter {name!r} is {short(value)}, which JSON cannot keep: {error.reason}."
+            raise ParameterError(message) from error
         if holds_nul(text):
             raise ParameterError(f"parameter {name!r} holds NUL, which databases refuse. Remove it.")
         return text
@@ -111,9 +117,9 @@ class Parameters:
         try:
             given = json.loads(text)
         except (TypeError, ValueError, RecursionError) as error:  # no text, not JSON, too long a number, too deep
-            raise ParameterError(f"{text!r} is not JSON ({error}). Write for example {self.example()}.") from error
+            raise ParameterError(f"{short(text)} is not JSON ({error}). Write for example {self.example()}.") from error
         if not isinstance(given, dict):
-            raise ParameterError(f"{text!r} is not a JSON object. Write for example {self.example()}.")
+            raise ParameterError(f"{short(text)} is not a JSON object. Write for example {self.example()}.")
         return given
 
     def restore(self, text: str) -> dict[str, Any]:
@@ -122,7 +128,7 @@ class Parameters:
         try:
             return {name: self.adapters[name].validate_json(json.dumps(value)) for name, value in given.items()}
         except ValidationError as error:
-            raise ParameterError(f"{text!r} are no parameters of now: {error.errors()[0]['msg']}.") from error
+            raise ParameterError(f"{short(text)} are no parameters of now: {error.errors()[0]['msg']}.") from error
 
     def example(self) -> str:
         """Give a JSON object that names the first parameter, for messages."""
@@ -132,7 +138,7 @@ class Parameters:
         """Raise ParameterError for the first name that is no parameter, with the nearest one."""
         for name in names:
             if name not in self.adapters:
-                raise ParameterError(f"there is no parameter {name!r}.{did_you_mean(name, self.adapters)}")
+                raise ParameterError(f"there is no parameter {short(name)}.{did_you_mean(name, self.adapters)}")
 
     def grid(self) -> Iterator[dict[str, Any]]:
         """Give every variant of a finite signature. Raises DeclarationError where there is no end, or over 1,000."""
@@ -183,6 +189,14 @@ def finite(name: str, hint: Any) -> Iterator[Any]:
         raise DeclarationError(
             f"hydrate=True wants a finite signature, and parameter {name!r} has no end. Give a list or a callable."
         )
+
+
+def short(value: object) -> str:
+    """Give a value as a message shows it: shortened, and its type alone where Python cannot write it."""
+    try:
+        return SHORT.repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        return f"<{type(value).__name__}>"
 
 
 def did_you_mean(name: str, known: Mapping[str, Any]) -> str:

@@ -227,6 +227,7 @@ DECLARED_WRONGLY: dict[str, tuple[str, dict[str, Any], str]] = {
     "unknown fields": ("E024", {"depends_on": [Source(Paint, fields=["litres", "colr"])]}, "'color'?"),
     "a variant of other parameters": ("E025", {"hydrate": [{"colour": "red"}]}, "'color'?"),
     "a variant of other values": ("E025", {"hydrate": [{"color": "red"}, {"color": "green"}]}, "'green'"),
+    "a variant that is no mapping": ("E025", {"hydrate": ["red"]}, "holds 'red'; write {'color': 'red'}."),
     "no database": ("E011", {"using": "defalt"}, "'default'?"),
 }
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Optional
+from typing import Any, ClassVar, Optional
 
 import pytest
+from pydantic import BaseModel, field_validator
 
-from statistics_cache import DeclarationError, ParameterError, statistic
+from statistics_cache import DeclarationError, ParameterError, PayloadError, statistic
 from statistics_cache.declaration import MAX_REMEMBERED
 from tests.samples import Color, stock
 
@@ -94,6 +95,9 @@ def test_refused_by_name_with_the_cure(function: Any, message: str) -> None:
         ({"depends_on": [7]}, "no model"),
         ({"depends_on": {"tests.Paint": 7}}, "scope of tests.Paint"),
         ({"name": "not a name"}, "no name"),
+        ({"hydrate": {"color": "red"}}, "hydrate is {'color': 'red'}. Give True, a list of mappings"),
+        ({"hydrate": "red"}, "hydrate is 'red'"),
+        ({"hydrate": None}, "hydrate is None"),
         ({"name": "x" * 101}, "no name"),
     ],
 )
@@ -151,6 +155,64 @@ def test_remembered_calls_are_bounded_and_keep_types_apart() -> None:
     for number in range(MAX_REMEMBERED + 10):
         declaration.variant((number,), {})
     assert len(declaration.remembered) <= MAX_REMEMBERED
+
+
+def test_long_texts_are_not_remembered() -> None:
+    """What a call's arguments take is bounded as well: long texts are validated each time."""
+    declaration = statistic(name="tests.remembering")(remembering).declaration
+    for text in ("short", "x" * 1_000_000):
+        declaration.variant((text,), {})
+        declaration.variant((), {"value": text})
+    assert {variant.values["value"] for variant in declaration.remembered.values()} == {"short"}
+
+
+@pytest.mark.parametrize("value", [10**5000, [10**5000], "x" * 1_000_000], ids=type)
+def test_a_value_that_cannot_be_shown_is_named_all_the_same(value: Any) -> None:
+    """A number that Python does not write, or a huge text, is an error of a few words, by its parameter."""
+    sized = statistic(name="tests.sized")(count_up_to)
+    for verb in (sized, sized.get, sized.invalidate):
+        with pytest.raises(ParameterError, match=r"tests\.sized: parameter 'size' is") as error:
+            verb(value)
+        assert len(str(error.value)) < 300
+
+
+def count_up_to(size: int) -> int:
+    """Take a number."""
+    return size
+
+
+@pytest.mark.parametrize("error", [AttributeError("old"), TypeError("old"), KeyError("old"), RecursionError("old")])
+def test_a_stored_text_that_breaks_a_validator_is_no_value(error: Exception) -> None:
+    """Whatever a validator raises on what older code stored, the text is none of the statistic's values."""
+    declaration = statistic(name="tests.picky")(picky).declaration
+    Picky.error = error
+    with pytest.raises(PayloadError, match=f"tests.picky: a stored text is no value of it: {type(error).__name__}"):
+        declaration.decode('{"size": 1}')
+
+
+class Picky(BaseModel):
+    """Cannot read what was stored."""
+
+    error: ClassVar[Exception]
+    size: int
+
+    @field_validator("size")
+    @classmethod
+    def refuse(cls, _: int) -> int:
+        """Fail as code does that expects another shape."""
+        raise cls.error
+
+
+def picky() -> Picky:
+    """Have a value that is never read."""
+    return Picky(size=1)
+
+
+@pytest.mark.parametrize("given", [["eu"], "eu", {"color": "red"}, None, [None]])
+def test_many_variants_are_mappings(given: Any) -> None:
+    """What is no mapping of parameters is named with what to write instead."""
+    with pytest.raises(ParameterError, match=r"get_many of tests.stock (holds .*; write \{'color'|is .* Give a list)"):
+        stock.get_many(given)
 
 
 def remembering(value: int | bool | str) -> int:

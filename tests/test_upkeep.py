@@ -325,7 +325,16 @@ def test_switched_off_a_tick_folds_and_prunes_only(
     assert messages.take() == []
 
 
-@pytest.mark.parametrize("given", [fail, lambda: [{"colour": "red"}], lambda: [{"color": "green"}]])
+GRIDS_OF_FAULTS: list[Callable[[], Any]] = [
+    fail,
+    lambda: [{"colour": "red"}],
+    lambda: [{"color": "green"}],
+    lambda: ["red"],
+    lambda: None,
+]
+
+
+@pytest.mark.parametrize("given", GRIDS_OF_FAULTS)
 def test_a_callable_that_fails_keeps_no_other_from_its_own(given: Callable[[], Any], messages: Messages) -> None:
     """What `hydrate=` raises, or names wrongly, is told by a signal with its statistic; the others are queued."""
     told: list[tuple[str, Exception]] = []

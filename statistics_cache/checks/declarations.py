@@ -213,5 +213,5 @@ def hydration_of(declaration: Declaration[..., Any]) -> Callable[[], object]:
     if given is True:
         return declaration.grid
     if isinstance(given, list | tuple):
-        return lambda: [declaration.new_variant((), dict(parameters)) for parameters in given]
+        return declaration.read_grid
     return lambda: None
