@@ -20,6 +20,7 @@ from time_machine import Traveller
 from statistics_cache import cold, hot, statistic
 from statistics_cache.management.shown import humane
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
+from tests.commanding import helps
 from tests.samples import Color, Computed, shelf, stock
 
 pytestmark = pytest.mark.django_db
@@ -267,6 +268,14 @@ def test_check_fails_for_a_failed_compute() -> None:
     assert len(json.loads(out.getvalue())) == 3
 
 
+@pytest.mark.usefixtures("stored")
+def test_a_failure_is_told_of_in_one_line() -> None:
+    """An error of several lines takes one, and what failed once did so once."""
+    StatisticEntry.objects.filter(key=SHELF_RED).update(failures=1, last_error="ValueError: odd\n  and\n  long")
+    _, message = exit_code(listed, "--check")
+    assert message.endswith("failed once, last: ValueError: odd and long)")
+
+
 def test_check_names_a_few_of_many() -> None:
     """However many are found, five are named."""
     declared = statistic(name="tests.exact")(exact)
@@ -427,7 +436,9 @@ def test_nothing_is_older_than_everything() -> None:
     assert len(left()) == 3
 
 
-@pytest.mark.parametrize("age", ["1 day ago", "P0D", "-P1D", "P1M", "", "P9999999999D", timedelta(0)])
+@pytest.mark.parametrize(
+    "age", ["1 day ago", "1", "1.5", "4 15", "P0D", "-P1D", "P1M", "", "P9999999999D", timedelta(0)]
+)
 def test_a_duration_that_is_none_is_wrong_usage(age: Any) -> None:
     """--older-than takes a duration above 0 and quotes anything else."""
     code, message = exit_code(clear, "--all", older_than=age)
@@ -451,6 +462,12 @@ def test_contradictions_are_wrong_usage(args: tuple[str, ...]) -> None:
     assert exit_code(clear, *args)[0] == 2
 
 
+@pytest.mark.parametrize("other", ["--all", "--orphaned"])
+def test_two_ways_to_say_what_exclude_each_other(other: str) -> None:
+    """Who names a statistic and more is told which two contradict each other."""
+    assert exit_code(clear, "tests.stock", other)[1] == f"NAME and {other} exclude each other. Give one of them."
+
+
 @pytest.mark.usefixtures("stored")
 def test_without_a_terminal_nothing_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody can be asked, clearing wants --no-input."""
@@ -462,6 +479,31 @@ def test_without_a_terminal_nothing_is_cleared(monkeypatch: pytest.MonkeyPatch) 
     assert len(left()) == 3
     call_command("clear_statistics", "--all", "--no-input", stdout=StringIO())
     assert left() == []
+
+
+def test_what_matches_nothing_is_said_before_anybody_is_asked() -> None:
+    """A wrong name is the first thing that is wrong, terminal or not."""
+    code, message = exit_code(clear, "nomatch.*", interactive=True)
+    assert (code, message.partition("'.")[0]) == (2, "there is no statistic 'nomatch.*")
+
+
+@pytest.mark.parametrize("command", ["show", "refresh", "invalidate", "clear", "hydrate"])
+def test_help_is_ascii(command: str) -> None:
+    """Help can be written to any terminal, whatever its encoding."""
+    assert all(text.isascii() for text in helps(command).values())
+
+
+def test_who_reads_the_first_line_alone_is_left_in_peace(tmp_path: Path) -> None:
+    """A reader that goes away, as `head` does, ends a command without a word."""
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "project.settings", "RUN_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "django"]
+    subprocess.run([*command, "migrate", "--verbosity", "0"], env=environment, check=True)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing) as out:
+        command = [*command, "show_statistics"]
+        ended = subprocess.run(command, env=environment, stdout=out, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 class Terminal(StringIO):

@@ -215,10 +215,10 @@ def test_one_that_fails_keeps_no_other_from_its_own() -> None:
 @pytest.mark.parametrize(
     ("args", "named"),
     [
-        ((), "one of NAME…, --all and --model app.Model"),
-        (("tests.stock", "--all"), "one of NAME…, --all and --model app.Model"),
-        (("tests.stock", "--model", "tests.Paint"), "one of NAME…, --all and --model app.Model"),
-        (("--all", "--model", "tests.Paint"), "one of NAME…, --all and --model app.Model"),
+        ((), "one of NAME, --all and --model app.Model"),
+        (("tests.stock", "--all"), "NAME and --all exclude each other"),
+        (("tests.stock", "--model", "tests.Paint"), "NAME and --model app.Model exclude each other"),
+        (("--all", "--model", "tests.Paint"), "--all and --model app.Model exclude each other"),
         (("--model", "tests.Pant"), "there is no model 'tests.Pant'. Did you mean 'tests.Paint'?"),
         (("--model", "test.Paint"), "there is no model 'test.Paint'. Did you mean 'tests.Paint'?"),
         (("--model", "Paint"), "there is no model 'Paint'."),
@@ -271,5 +271,5 @@ def test_help_is_readable_by_itself() -> None:
     told = helps("invalidate")
     assert set(told) == {"invalidate", "names", "params", "all", "model", "refresh", "dry_run", "skip_checks"}
     assert all(told.values())
-    assert "NAME…, --all and --model" in told["invalidate"]
+    assert "NAME..., --all and --model" in told["invalidate"]
     assert "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted." in told["invalidate"]

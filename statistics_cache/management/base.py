@@ -1,7 +1,10 @@
 """What every command of this app does alike: exit codes, choosing statistics, reading parameters and durations."""
 
+import os
+import re
+import sys
 from argparse import ArgumentParser
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -15,6 +18,7 @@ from statistics_cache.exceptions import ParameterError, SettingsError, UnknownSt
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130  # exit codes; the last is a shell's for a program that SIGINT ended
 GLOB = "*?["
+UNITLESS = re.compile(r"[-+\d., ]*")
 EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
 
 
@@ -31,7 +35,9 @@ class StatisticsCommand(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Do the work, and turn what went wrong into its exit code."""
         try:
-            self.work(**options)
+            self.work_and_flush(**options)
+        except BrokenPipeError:  # who reads this, such as `head`, has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except (UnknownStatistic, ParameterError) as error:
             raise usage(str(error)) from error
         except SettingsError as error:
@@ -41,6 +47,13 @@ class StatisticsCommand(BaseCommand):
         except KeyboardInterrupt as error:
             raise CommandError("Interrupted.", returncode=INTERRUPTED) from error
 
+    def work_and_flush(self, **options: Any) -> None:
+        """Do the work, and have all that was written read: at the end of the process it is too late for errors."""
+        try:
+            self.work(**options)
+        finally:
+            self.stdout.flush()
+
     def work(self, **options: Any) -> None:
         """Do what the command is for."""
         raise NotImplementedError
@@ -49,6 +62,16 @@ class StatisticsCommand(BaseCommand):
 def usage(message: str) -> CommandError:
     """Give the error that ends a command with 2: what was asked makes no sense."""
     return CommandError(message, returncode=USAGE)
+
+
+def demand_one(verb: str, given: Mapping[str, object]) -> None:
+    """Raise CommandError with 2 unless one, and only one, of the ways to say what is meant is used."""
+    used = [way for way, value in given.items() if value]
+    if len(used) > 1:
+        raise usage(f"{' and '.join(used)} exclude each other. Give one of them.")
+    if not used:
+        *ways, last = given
+        raise usage(f"Say what to {verb}: one of {', '.join(ways)} and {last}.")
 
 
 def database_out() -> CommandError:
@@ -133,7 +156,12 @@ def read_duration(given: str | timedelta | None) -> timedelta | None:
 
 
 def parse_text(text: str) -> timedelta | None:
-    """Give the duration that a text spells, None where it spells none or one too long to exist."""
+    """Give the duration that a text spells, None where it spells none or one too long to exist.
+
+    Numbers alone spell none: Django takes them for seconds, and who writes them may mean days.
+    """
+    if UNITLESS.fullmatch(text):
+        return None
     try:
         return parse_duration(text)
     except (ValueError, OverflowError):

@@ -41,7 +41,8 @@ class Shown:
     def complaint(self) -> str:
         """Say what is doubtful about it."""
         reason = f", {self.answer.reason}" if self.answer and self.answer.reason else ""
-        failed = f"; failed {self.failures} times, last: {self.last_error}" if self.failures else ""
+        times = "once" if self.failures == 1 else f"{self.failures} times"
+        failed = f"; failed {times}, last: {' '.join(self.last_error.split())}" if self.failures else ""
         return f"{self.variant.key} ({self.state}{reason}{failed})"
 
     def as_json(self, *, values: bool) -> str:

@@ -19,6 +19,7 @@ from statistics_cache.management.base import (
     StatisticsCommand,
     add_choice,
     choose,
+    demand_one,
     read_duration,
     usage,
 )
@@ -64,11 +65,11 @@ class Command(StatisticsCommand):
     def work(self, **options: Any) -> None:
         """Count, ask, clear."""
         refuse_contradictions(options)
-        asking = options["interactive"] and not options["dry_run"]
+        jobs = jobs_of(options)
+        asking = jobs and options["interactive"] and not options["dry_run"]
         if asking and not is_terminal():
             raise usage("Nobody can be asked: this is no terminal. Give --no-input to clear, or --dry-run to count.")
         place = PLACES[options["tier"] or "both"]
-        jobs = jobs_of(options)
         if asking and not self.agreed(jobs, place):
             raise CommandError("Cancelled: nothing was cleared.", returncode=FAILED)
         for job in jobs:
@@ -78,9 +79,7 @@ class Command(StatisticsCommand):
             self.stdout.write("There is nothing to clear.")
 
     def agreed(self, jobs: list[Job], place: str) -> bool:
-        """Ask whether to go on; anything but yes means no. Without jobs there is nothing to ask."""
-        if not jobs:
-            return True
+        """Ask whether to go on; anything but yes means no."""
         counts = ", ".join(f"{job.name} {job.rows}" for job in jobs)
         self.stdout.write(f"This clears {sum(job.rows for job in jobs)} stored in {place}: {counts}.")
         try:
@@ -91,8 +90,7 @@ class Command(StatisticsCommand):
 
 def refuse_contradictions(options: Mapping[str, Any]) -> None:
     """Raise CommandError with 2 for options that say nothing, or two things at once."""
-    if bool(options["names"]) + options["all"] + options["orphaned"] != 1:
-        raise usage("Say what to clear: one of NAME…, --all and --orphaned.")
+    demand_one("clear", {"NAME": options["names"], "--all": options["all"], "--orphaned": options["orphaned"]})
     if options["orphaned"] and options["params"] is not None:
         raise usage("--orphaned takes no --params: nothing says any more what they mean.")
     if options["orphaned"] and options["tier"] in ("hot", "cold"):

@@ -9,7 +9,7 @@ from django.db.models import Model
 
 from statistics_cache import byhand, cold
 from statistics_cache.declaration import Declaration
-from statistics_cache.management.base import EXIT_CODES, Chosen, add_choice, choose, narrow, usage
+from statistics_cache.management.base import EXIT_CODES, Chosen, add_choice, choose, demand_one, narrow, usage
 from statistics_cache.management.refreshing import Batch, Way, refresh_all, sort_out
 from statistics_cache.management.telling import RefreshingCommand, Words
 from statistics_cache.parameters import did_you_mean
@@ -23,9 +23,9 @@ class Command(RefreshingCommand):
     """Makes variants be computed anew; with --refresh at once."""
 
     help = (
-        "Makes the variants of one of NAME…, --all and --model be computed anew, as a change of their source does: for "
-        "writes that Django does not see, for example of raw SQL. Counts the stored variants that this concerns. A "
-        "name does not reach the statistics that are computed from that one; --model does. "
+        "Makes the variants of one of NAME..., --all and --model be computed anew, as a change of their source does: "
+        "for writes that Django does not see, for example of raw SQL. Counts the stored variants that this concerns. "
+        "A name does not reach the statistics that are computed from that one; --model does. "
     ) + EXIT_CODES
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -60,8 +60,8 @@ class Command(RefreshingCommand):
 
 def refuse_contradictions(options: Mapping[str, Any]) -> None:
     """Raise CommandError with 2 for options that say nothing, or two things at once."""
-    if bool(options["names"]) + options["all"] + (options["model"] is not None) != 1:
-        raise usage("Say what to invalidate: one of NAME…, --all and --model app.Model.")
+    given = {"NAME": options["names"], "--all": options["all"], "--model app.Model": options["model"] is not None}
+    demand_one("invalidate", given)
 
 
 def choose_any(options: Mapping[str, Any]) -> list[Chosen]:

@@ -13,6 +13,7 @@ from statistics_cache.management.base import (
     at_least_one,
     choose,
     database_out,
+    demand_one,
     usage,
 )
 from statistics_cache.management.refreshing import Batch, Way, read_grid, refresh_all, sort_out
@@ -29,7 +30,7 @@ class Command(RefreshingCommand):
     """Makes variants fresh: those that are not are computed, with --force every one."""
 
     help = (
-        "Refreshes the stored and the hydrated variants of one of NAME…, --all and --due: what the database proves "
+        "Refreshes the stored and the hydrated variants of one of NAME..., --all and --due: what the database proves "
         "fresh is promoted, the rest is computed and stored. Where there is no such variant, and the parameters make a "
         "whole call, that one is computed. A variant that fails is told of on standard error, and the others are tried "
         "all the same. "
@@ -80,8 +81,7 @@ class Command(RefreshingCommand):
 
 def read_way(options: Mapping[str, Any]) -> Way:
     """Give how to refresh. Raises CommandError with 2 for options that say nothing, or two things at once."""
-    if bool(options["names"]) + options["all"] + options["due"] != 1:
-        raise usage("Say what to refresh: one of NAME…, --all and --due.")
+    demand_one("refresh", {"NAME": options["names"], "--all": options["all"], "--due": options["due"]})
     if options["async"] and options["jobs"] is not None:
         raise usage("--async leaves the work to Celery's workers, who take no --jobs. Leave one of them out.")
     return Way(
