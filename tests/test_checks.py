@@ -228,6 +228,7 @@ DECLARED_WRONGLY: dict[str, tuple[str, dict[str, Any], str]] = {
     "a variant of other parameters": ("E025", {"hydrate": [{"colour": "red"}]}, "'color'?"),
     "a variant of other values": ("E025", {"hydrate": [{"color": "red"}, {"color": "green"}]}, "'green'"),
     "a variant that is no mapping": ("E025", {"hydrate": ["red"]}, "holds 'red'; write {'color': 'red'}."),
+    "no parameter of another": ("E023", {"depends_on": [Source(stock, scope={"color": "colr"})]}, "'color'?"),
     "no database": ("E011", {"using": "defalt"}, "'default'?"),
 }
 

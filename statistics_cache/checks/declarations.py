@@ -49,6 +49,7 @@ def source_faults(declaration: Declaration[..., Any], source: Source) -> Iterato
                 declaration.path,
             )
     if hasattr(source.model, "declaration"):
+        yield from inner_faults(declaration, source)
         return
     try:
         model = find_model(source)
@@ -59,6 +60,20 @@ def source_faults(declaration: Declaration[..., Any], source: Source) -> Iterato
     yield from silent_cascades(declaration, source, model)
     yield from path_faults(declaration, source, model)
     yield from field_faults(declaration, source, model)
+
+
+def inner_faults(declaration: Declaration[..., Any], source: Source) -> Iterator[CheckMessage]:
+    """Give the paths of a scope that are no parameters of the statistic they lead to."""
+    known = source.model.declaration.parameters.adapters
+    for path in source.paths.values():
+        if path not in known:
+            yield error(
+                23,
+                f"{declaration.name}: the path {path!r} in the scope of {source.label} leads nowhere: "
+                f"{source.model.declaration.name} has no parameter {path!r}.{did_you_mean(path, known)}",
+                "Name a parameter of that statistic, or leave the scope out: then every change of it concerns all.",
+                declaration.path,
+            )
 
 
 def path_faults(declaration: Declaration[..., Any], source: Source, model: type[Model]) -> Iterator[CheckMessage]:
