@@ -6,10 +6,12 @@ from functools import reduce
 from operator import or_
 from typing import Any, TypeVar
 
+from django.apps import apps
 from django.db import models, router, transaction
 from django.db.models import Model, Q, QuerySet
 
 from .keys import EVERY_SCOPE
+from .parameters import did_you_mean
 from .receiving import log, scopes_of_rows, watches_on
 from .watching import Watch, is_plain
 
@@ -219,12 +221,14 @@ class StatisticsSource(models.Model):
 
 
 @contextmanager
-def invalidates(model: type[Model], using: str | None = None, **values: Any) -> Iterator[None]:
+def invalidates(model: type[Model] | str, using: str | None = None, **values: Any) -> Iterator[None]:
     """Log, in one transaction with what is done inside, that rows of a model change in a way that Django cannot see.
 
+    The model is a class or `"app.Model"`. Raises ValueError, naming it, for one or a field that does not exist.
     `values` names the scope as a row would have it, by field path (`category="clip"`, `model__category="clip"`); a
     statistic that asks for other fields, too, loses every scope. Nothing is logged if the block raises.
     """
+    model = find_model(model)
     alias = using or router.db_for_write(model)
     unknown = [path for path in values if path.split("__")[0] not in names_of(model)]
     if unknown:
@@ -232,6 +236,17 @@ def invalidates(model: type[Model], using: str | None = None, **values: Any) -> 
     with transaction.atomic(using=alias):
         log_named(model, values, alias)  # before the write: readers in this transaction compute live from here on
         yield
+
+
+def find_model(model: type[Model] | str) -> type[Model]:
+    """Give a model by its class or label. Raises ValueError with the nearest label."""
+    if not isinstance(model, str):
+        return model
+    try:
+        return apps.get_model(model)
+    except (LookupError, ValueError) as error:  # ValueError: there is no dot in it, or more than one
+        known = {each._meta.label: each for each in apps.get_models()}
+        raise ValueError(f"there is no model {model!r}.{did_you_mean(model, known)}") from error
 
 
 def names_of(model: type[Model]) -> list[str]:

@@ -115,7 +115,10 @@ def load(world: World) -> None:
 
 def raw_sql(world: World) -> None:
     """Write by SQL, and say so."""
-    with invalidates(Item, color="red", order__region__name="south"), connections[world.database].cursor() as cursor:
+    with (
+        invalidates("tests.Item", color="red", order__region__name="south"),
+        connections[world.database].cursor() as cursor,
+    ):
         cursor.execute("UPDATE tests_item SET amount = 2 WHERE color = 'red'")
 
 
@@ -447,3 +450,10 @@ def test_what_moves_rows_of_the_inner_statistic_concerns_the_outer_one(
             item.save(update_fields=["color"])
     assert inside.is_fresh("north", "red") >= outside.is_fresh("north", "red")
     assert not inside.is_fresh("north", "red") or inner.model is GiftItem or callable(inner.scope)
+
+
+@pytest.mark.parametrize("label", ["tests.Itm", "Item", "a.b.c"])
+def test_an_unknown_label_is_refused_by_name(label: str) -> None:
+    """A label that names no model is wrong before anything is written."""
+    with pytest.raises(ValueError, match=f"there is no model '{label}'"), invalidates(label):
+        pytest.fail("it went on")
