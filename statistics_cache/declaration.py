@@ -174,6 +174,10 @@ class Declaration(Generic[P, T]):
         try:
             return to_json(self.result, value)
         except NotEqual as error:
+            expected = self.result.core_schema.get("cls")
+            if expected and isinstance(value, dict):
+                message = f"{self.name}: result is a dict; give a {expected.__name__}."
+                raise PayloadError(message) from error
             place = f"field {error.path!r} of its value" if error.path else "its value"
             raise PayloadError(
                 f"{self.name}: {place} cannot be stored: {error.reason}. "

@@ -4,11 +4,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from . import cold
 from .computing import capture, copy_of, keep
 from .conf import check_size, settings
 from .declaration import Declaration, Variant
 from .entry import Capture
 from .exceptions import TokenError
+from .transactions import is_dirty
 
 T = TypeVar("T")
 
@@ -22,6 +24,8 @@ class Token(NamedTuple):
     captured: Capture
 
 
+OUT = "while the database is out. Try again when it answers."
+CHANGED = "in a transaction that changed what it is computed from. Take one before, or after the commit."
 TOKEN = TypeAdapter(Token)
 
 
@@ -29,10 +33,8 @@ def token(declaration: Declaration[..., Any], variant: Variant) -> str:
     """Give a token of now as JSON text. Raises TokenError where there is none."""
     captured = capture(declaration, variant).captured
     if captured is None:
-        raise TokenError(
-            f"{declaration.name}: no token can be taken while the database is out, or in a transaction that changed "
-            "what it is computed from. Take one afterwards."
-        )
+        why = CHANGED if is_dirty(cold.alias_of(declaration), declaration.name) else OUT
+        raise TokenError(f"{declaration.name}: no token can be taken {why}")
     return TOKEN.dump_json(Token(declaration.name, declaration.fingerprint, variant.json, captured)).decode()
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 from django.db.models import Q
 from time_machine import Traveller
 
-from statistics_cache import TokenError, cold, computing, statistic
+from statistics_cache import PayloadError, TokenError, cold, computing, proving, statistic
 from statistics_cache.models import KEPT_COSTS, StatisticEntry
 from statistics_cache.signals import store_failed
 from tests.models import Paint
@@ -75,6 +75,25 @@ def test_a_token_is_json_of_one_variant() -> None:
         shelf.set(Color.RED, result=NEW, token=token)
     with pytest.raises(TokenError, match="no token"):
         stock.set(Color.RED, result=NEW, token="{}")  # noqa: S106
+
+
+def test_where_there_is_no_token_the_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction that changed a source has no token, nor has a database that is out; which it is, is said."""
+    with monkeypatch.context() as patch:
+        patch.setattr(proving, "prove", lambda *_: None)
+        with pytest.raises(TokenError, match="while the database is out"):
+            stock.token(Color.RED)
+    with transaction.atomic(using=cold.alias_of(stock.declaration)):
+        Paint.objects.create(color="red", litres=3)
+        with pytest.raises(TokenError, match="in a transaction that changed what it is computed from"):
+            stock.token(Color.RED)
+
+
+def test_a_dict_is_no_model() -> None:
+    """A dict in a model's place is refused in words, and stored nowhere."""
+    with pytest.raises(PayloadError, match=r"^tests\.stock: result is a dict; give a Stock\.$"):
+        stock.set(Color.RED, result={"pots": 1, "litres": 1})  # type: ignore[arg-type]
+    assert stock.entry(Color.RED) is None
 
 
 def test_refresh_computes_whatever_is_stored() -> None:
