@@ -260,14 +260,7 @@ def hydrate(declaration: Declaration[..., T]) -> list[Answer[T]]:
     """
     if not settings().HYDRATION_ENABLED:
         return []
-    variants = list(declaration.hydrated().values())
-    given: list[Answer[T]] = []
-    errors: list[Exception] = []
-    for variant, ended in zip(variants, reading.search_many(declaration, variants), strict=True):
-        try:
-            given.append(reading.settle(declaration, variant, ended, takes_stale=False))
-        except Exception as error:  # noqa: BLE001  (the first is raised when all were tried)
-            errors.append(error)
+    given, errors = reading.settle_many(declaration, list(declaration.hydrated().values()), takes_stale=False)
     if errors:
         raise errors[0]
     return given

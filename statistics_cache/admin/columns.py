@@ -9,13 +9,13 @@ from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from statistics_cache.cold import seconds_of
+from statistics_cache.cold import costs_among, seconds_of
 from statistics_cache.models import StatisticEntry
 
 from . import pictures
 from .changelist import PREVIEW
 from .showing import shown
-from .words import MEANINGS, STATES, duration, is_number, size, spell_parameters
+from .words import MEANINGS, STATES, duration, size, spell_parameters
 
 PARTS = re.compile(r"[^._]*[._]|[^._]+")  # of a name, each up to where it may be broken
 NOTHING = SafeString('<span class="sc-quiet">—</span>')
@@ -94,7 +94,7 @@ def cost(entry: StatisticEntry) -> SafeString:
     """Show what the last compute cost, and the last ones as a line."""
     if entry.computed_at is None:
         return NOTHING
-    drawn = pictures.sparkline([each for each in entry.costs if is_number(each)])
+    drawn = pictures.sparkline(costs_among(entry.costs))
     return format_html('<span class="sc-cost"><span>{}</span>{}</span>', duration(entry.cost), drawn)
 
 

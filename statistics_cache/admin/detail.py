@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.http import HttpRequest
 
 from statistics_cache.changelog import all_scopes
-from statistics_cache.cold import seconds_of
+from statistics_cache.cold import costs_among, seconds_of
 from statistics_cache.conf import settings
 from statistics_cache.declaration import Declaration
 from statistics_cache.entry import Copy, moment
@@ -22,7 +22,7 @@ from .causes import Causes, find_causes
 from .columns import badge
 from .showing import Current, judge_page, shown
 from .visibility import home, visible_declarations
-from .words import MEANINGS, duration, is_number, pretty, size, snippet, spell_parameters
+from .words import MEANINGS, duration, pretty, size, snippet, spell_parameters
 
 MAX_SHOWN = 50_000  # characters of a value; the rest is for a program to read
 SCOPE_NAMES = {EVERY_SCOPE: "every variant", EPOCH_SCOPE: "the epoch, which clearing moves"}
@@ -79,7 +79,7 @@ def describe(entry: StatisticEntry, request: HttpRequest) -> dict[str, Any]:
         "badge": badge(how.state),
         "meaning": MEANINGS[how.state],
         "why": how.why,
-        "bars": pictures.bars(costs := [each for each in entry.costs if is_number(each)]),
+        "bars": pictures.bars(costs := costs_among(entry.costs)),
         "costs": [duration(each) for each in costs],
         "cost": duration(entry.cost),
         "is_declared": entry.statistic in visible_declarations(request),

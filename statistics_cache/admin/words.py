@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from enum import Enum
 from keyword import iskeyword
-from math import isfinite
 
 from statistics_cache.declaration import Declaration, Variant
-from statistics_cache.entry import Limits, Reason, State
+from statistics_cache.entry import Limits, Reason, State, is_time
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 STATES: dict[str, str] = {
@@ -36,6 +35,8 @@ WHY: dict[Reason, str] = {
 
 def duration(seconds: float) -> str:
     """Give a duration in its largest unit, and the next one while that says something: `1 h 20 min`, `4.2 ms`."""
+    if not is_time(seconds):  # what a row holds that somebody else has written
+        return "unknown"
     if seconds < 1:
         return f"{seconds * 1000:.2g} ms" if 0 < seconds < 0.01 else f"{seconds * 1000:.0f} ms"
     if seconds < 10:
@@ -136,8 +137,3 @@ def is_named(value: object) -> bool:
         return False
     kind = type(value)
     return getattr(sys.modules.get(kind.__module__), kind.__name__, None) is kind
-
-
-def is_number(value: object) -> bool:
-    """Tell whether a remembered cost is one."""
-    return isinstance(value, int | float) and isfinite(value)

@@ -364,3 +364,15 @@ def test_reads_are_told_with_what_they_saved(admin_client: Client) -> None:
     registry = admin_client.get(REGISTRY).content.decode()
     row = next(part for part in registry.split("<tr>") if "tests.stock" in part)
     assert "75.0% found" in row
+
+
+@pytest.mark.parametrize(
+    "odd", [{"costs": 5}, {"costs": [1, "x", None, [2]]}, {"cost": float("inf")}, {"cost": 1e300}, {"cost": -1.0}]
+)
+def test_numbers_that_cannot_be_break_no_page(admin_client: Client, odd: dict[str, Any]) -> None:
+    """Whatever somebody wrote into a row: it is shown as unknown, on every page."""
+    stock(Color.RED)
+    StatisticEntry.objects.filter(key=RED).update(**odd)
+    pages = (LIST, f"{LIST}?_facets=True", f"{LIST}{row_of(RED).pk}/change/", REGISTRY)
+    assert [admin_client.get(page).status_code for page in pages] == [200] * 4
+    assert act(admin_client, "clear_both", row_of(RED)).status_code == 200
