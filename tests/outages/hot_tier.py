@@ -124,13 +124,13 @@ def without_primary(world: World) -> Iterator[None]:
 @contextmanager
 def without_rights(world: World) -> Iterator[None]:
     """An operator has taken its user's rights."""
-    world.admin.acl_setuser("default", categories=["-@all", "+@admin"])
+    world.admin.acl_setuser("default", enabled=True, categories=["-@all", "+@admin"])
     with pytest.raises(redis.exceptions.NoPermissionError):
         world.admin.get("anything")
     try:
         yield
     finally:
-        world.admin.acl_setuser("default", categories=["+@all"])
+        world.admin.acl_setuser("default", enabled=True, categories=["+@all"])
 
 
 @contextmanager
