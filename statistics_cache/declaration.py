@@ -190,7 +190,7 @@ class Declaration(Generic[P, T]):
             return self.result.validate_json(payload)
         except ValidationError as error:
             raise PayloadError(f"{self.name}: a stored text is no value of it: {error.errors()[0]['msg']}.") from error
-        except Exception as error:
+        except Exception as error:  # a validator of the user may raise anything at a text that it has not seen yet
             message = f"{self.name}: a stored text is no value of it: {type(error).__name__}: {error}."
             raise PayloadError(message) from error
 
