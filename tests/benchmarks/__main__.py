@@ -25,6 +25,9 @@ def on_sqlite() -> Iterator[ValkeyServer]:
         os.environ.pop("DATABASE_URL", None)
         django.setup()
         yield server
+        from statistics_cache import counters
+
+        counters.flush()  # while there is a server to count in
 
 
 def hot() -> None:

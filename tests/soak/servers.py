@@ -58,10 +58,13 @@ def project(settings: str, folder: str, database: str, cache: str, broker: str) 
     from django.core.management import call_command
     from django.db import connections
 
+    from statistics_cache import counters
+
     call_command("migrate", run_syncdb=True, verbosity=0)
     try:
         yield
     finally:
+        counters.flush()  # while there is a server to count in
         connections.close_all()
 
 
