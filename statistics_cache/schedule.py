@@ -1,6 +1,7 @@
 """The names of the tasks, and the one entry of Celery's beat schedule; importable from a settings module."""
 
 from datetime import timedelta
+from time import time
 from typing import Any
 
 from celery.schedules import schedule
@@ -10,7 +11,13 @@ from .conf import settings
 REFRESH = "statistics_cache.refresh"  # a worker of another version must find them
 TICK = "statistics_cache.tick"
 JSON = "json"  # whatever CELERY_TASK_SERIALIZER is: no message of ours is a pickle
+LATE = 3  # ticks; one may be lost, or wait while a worker is restarted
 EXPIRES = 60  # seconds until a tick that no worker has taken is dropped: the next one does its work
+
+
+def is_late(seen: float) -> bool:
+    """Tell whether the last tick, seen at a time in seconds since the Unix epoch, is too long ago."""
+    return time() - seen > LATE * settings().TICK
 
 
 class EveryTick(schedule):

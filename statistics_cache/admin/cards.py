@@ -9,13 +9,12 @@ from django.http import HttpRequest
 from statistics_cache import hot, queue
 from statistics_cache.breaker import Breaker
 from statistics_cache.conf import settings
+from statistics_cache.schedule import is_late
 
 from .changelist import EntryList
 from .overview import Overview, overview_of
 from .visibility import Declarations, visible_declarations
 from .words import MEANINGS, STATES, duration, size
-
-LATE = 3  # ticks: one may be missed while a worker is restarted
 
 
 @dataclass(frozen=True)
@@ -85,15 +84,10 @@ def machine_cards(entries: EntryList) -> Iterator[Card]:
     if tick is None:
         yield Card("Last tick", "never seen", "Beat sends it, a worker does it", "plain")
     else:
-        ago = max(0.0, time() - tick)
-        yield Card("Last tick", f"{duration(ago)} ago", f"Due every {duration(settings().TICK)}", tick_tone(ago))
+        ago, tone = max(0.0, time() - tick), "stale" if is_late(tick) else "fresh"
+        yield Card("Last tick", f"{duration(ago)} ago", f"Due every {duration(settings().TICK)}", tone)
     yield breaker_card("Cache", hot.breaker)
     yield breaker_card("Broker", queue.breaker)
-
-
-def tick_tone(ago: float) -> str:
-    """Tell whether a tick is late."""
-    return "stale" if ago > LATE * settings().TICK else "fresh"
 
 
 def breaker_card(label: str, breaker: Breaker) -> Card:
@@ -107,16 +101,15 @@ def banner(request: HttpRequest, entries: EntryList) -> str:
     """Say what is wrong with the tick, if something is."""
     if hot.breaker.is_open:
         return "The cache is out, so nobody can tell when the last tick was. Readers are answered by the table."
-    tick, period = entries.tick, settings().TICK
+    tick = entries.tick
     if tick is None:
         if not hydrates(visible_declarations(request)):
             return ""
         return "No tick was ever seen, and statistics are to be hydrated. Start Celery beat and a worker."
-    if (ago := time() - tick) <= LATE * period:
+    if not is_late(tick):
         return ""
-    return (
-        f"The last tick was {duration(ago)} ago; it is due every {duration(period)}. See whether beat and a worker run."
-    )
+    ago, period = duration(time() - tick), duration(settings().TICK)
+    return f"The last tick was {ago} ago; it is due every {period}. See whether beat and a worker run."
 
 
 def hydrates(declarations: Declarations) -> bool:

@@ -13,6 +13,7 @@ from statistics_cache import hot
 from statistics_cache.conf import settings
 from statistics_cache.exceptions import SettingsError
 from statistics_cache.queue import NoTransport, load_transport
+from statistics_cache.schedule import is_late
 
 from .alias import our_alias
 from .declarations import declarations
@@ -22,7 +23,6 @@ REDIS = ("redis", "sentinel", "valkey")  # what addresses begin with whose trans
 REDIS_OPTIONS = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
 AMQP = ("amqp", "pyamqp")  # amqps too
 AMQP_OPTIONS = {"read_timeout": 0.2, "write_timeout": 0.2, "max_retries": 0}  # one publish may wait three times
-SEEN_WITHIN = 3  # ticks; one may be lost, or wait for a worker
 OF_ONE_PROCESS = (LocMemCache, DummyCache)  # what another process notes there is not seen here
 
 
@@ -96,7 +96,7 @@ def check_tick(**_: Any) -> list[CheckMessage]:
     last = hot.last_tick()
     if hot.breaker.is_open:  # W013 says so
         return []
-    if last is not None and time() - last <= SEEN_WITHIN * settings().TICK:
+    if last is not None and not is_late(last):
         return []
     seen = "No tick was ever seen" if last is None else f"The last tick was seen {time() - last:,.0f} s ago"
     message = f"{seen}, though {', '.join(names)} are to be hydrated: nothing is refreshed before it is asked for."
