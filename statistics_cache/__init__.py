@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .declaring.sources import Source
 from .entry import Answer, Entry
 from .exceptions import (
     ComputeFailed,
@@ -15,12 +16,11 @@ from .exceptions import (
     TokenError,
     UnknownStatistic,
 )
-from .sources import Source
 
 if TYPE_CHECKING:
     from .api import Statistic, statistic
-    from .managers import StatisticsQuerySet, StatisticsSource, invalidates
-    from .schedule import BEAT_SCHEDULE
+    from .broker.schedule import BEAT_SCHEDULE
+    from .changing.managers import StatisticsQuerySet, StatisticsSource, invalidates
 
 __all__ = [
     "BEAT_SCHEDULE",
@@ -45,12 +45,12 @@ __all__ = [
 
 
 LATE = {
-    "BEAT_SCHEDULE": ".schedule",
+    "BEAT_SCHEDULE": ".broker.schedule",
     "Statistic": ".api",
     "statistic": ".api",
-    "StatisticsQuerySet": ".managers",
-    "StatisticsSource": ".managers",
-    "invalidates": ".managers",
+    "StatisticsQuerySet": ".changing.managers",
+    "StatisticsSource": ".changing.managers",
+    "invalidates": ".changing.managers",
 }
 
 

@@ -4,14 +4,19 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
 
-from . import byhand, cold, computing, counters, hot, peeking, queue, reading, receiving, tokens, upkeep
-from .byhand import Tier
+from . import computing, peeking, reading, tokens, upkeep
+from .broker import queue
+from .changing import byhand, receiving
+from .changing.byhand import Tier
+from .cold import rows as cold
 from .conf import limits
-from .declaration import Declaration, check_name, read_function
+from .declaring.declaration import Declaration, check_name, read_function
+from .declaring.registry import Registry
+from .declaring.sources import Scope, read_sources
 from .entry import Answer, Entry
 from .exceptions import DeclarationError
-from .registry import Registry
-from .sources import Scope, read_sources
+from .hot import counters
+from .hot import entries as hot
 
 P = ParamSpec("P")
 T = TypeVar("T")

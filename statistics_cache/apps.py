@@ -15,9 +15,10 @@ class StatisticsCacheConfig(AppConfig):
 
     def ready(self) -> None:
         """Import what registers itself; see to it that what a process counted is not lost with it."""
-        from . import checks, counters, tasks  # noqa: F401  (all need the app registry)
+        from . import checks, tasks  # noqa: F401  (both need the app registry)
         from .api import registry
-        from .receiving import watch
+        from .changing.receiving import watch
+        from .hot import counters
 
         autodiscover_modules("statistics")
         for statistic in registry.all():

@@ -12,16 +12,20 @@ from typing import Any, TypeVar
 
 from django.db import connections
 
-from . import cold, hot, lease, proving, queue
+from .broker import queue
+from .broker.queue import Wanted
+from .changing.watching import models_of
+from .cold import proving
+from .cold import rows as cold
+from .cold.transactions import after_commit, in_transaction, is_dirty, is_overtaken, mark
 from .conf import check_size, limits, limits_of, may_serve, settings
-from .declaration import Declaration, Variant
+from .declaring.declaration import Declaration, Variant
 from .entry import Answer, Capture, Copy, Found, Limits, Search, microseconds, moment
 from .exceptions import ComputeFailed, ComputeTimeout
-from .lease import Flight, Landing
-from .queue import Wanted
+from .hot import entries as hot
+from .hot import lease
+from .hot.lease import Flight, Landing
 from .signals import refresh_failed, refresh_finished, source_undeclared, store_failed
-from .transactions import after_commit, in_transaction, is_dirty, is_overtaken, mark
-from .watching import models_of
 
 T = TypeVar("T")
 Look = Callable[[], Search[T]]

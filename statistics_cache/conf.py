@@ -7,10 +7,10 @@ from typing import Annotated, Any, NamedTuple, Self
 from django.conf import settings as django_settings
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from .declaration import Declaration, Variant, share_of
+from .declaring.declaration import Declaration, Variant, share_of
+from .declaring.parameters import did_you_mean
 from .entry import Found, Limits
 from .exceptions import PayloadError, SettingsError
-from .parameters import did_you_mean
 
 NOTHING: dict[str, Any] = {}
 

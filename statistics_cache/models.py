@@ -3,8 +3,8 @@
 from django.db import models
 from django.db.models import Q
 
-from .declaration import FINGERPRINT_LENGTH, MAX_NAME
-from .keys import MAX_LENGTH
+from .declaring.declaration import FINGERPRINT_LENGTH, MAX_NAME
+from .declaring.keys import MAX_LENGTH
 
 KEPT_COSTS = 24  # the last computes an entry remembers, for its sparkline
 

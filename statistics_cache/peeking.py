@@ -4,11 +4,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from . import cold, hot, proving
+from .cold import proving
+from .cold import rows as cold
+from .cold.proving import Pair
 from .conf import limits, limits_of
-from .declaration import Declaration, Variant
+from .declaring.declaration import Declaration, Variant
 from .entry import END_OF_TIME, Copy, Entry, Found, Reason, Row, State, judge
-from .proving import Pair
+from .hot import entries as hot
 from .reading import best, search_without_database
 
 T = TypeVar("T")

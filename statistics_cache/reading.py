@@ -7,10 +7,12 @@ from random import random
 from time import time
 from typing import Any, TypeVar
 
-from . import cold, computing, counters, hot, proving
+from . import computing
+from .cold import proving
+from .cold import rows as cold
+from .cold.transactions import after_commit_once, has_suspects, in_transaction, is_dirty, mark
 from .conf import limits_of, may_serve, settings
-from .counters import Outcome
-from .declaration import Declaration, Variant
+from .declaring.declaration import Declaration, Variant
 from .entry import (
     CLOCK_TOLERANCE,
     Answer,
@@ -26,8 +28,10 @@ from .entry import (
     microseconds,
 )
 from .exceptions import PayloadError
+from .hot import counters
+from .hot import entries as hot
+from .hot.counters import Outcome
 from .signals import value_read
-from .transactions import after_commit_once, has_suspects, in_transaction, is_dirty, mark
 
 T = TypeVar("T")
 

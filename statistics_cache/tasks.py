@@ -7,13 +7,15 @@ from typing import Any
 from celery import Task, shared_task
 from celery.signals import worker_process_shutdown
 
-from . import computing, counters, proving, upkeep
+from . import computing, upkeep
 from .api import registry
-from .declaration import Declaration, Variant
+from .broker.queue import ASKED_AT
+from .broker.schedule import JSON, REFRESH, TICK
+from .cold import proving
+from .declaring.declaration import Declaration, Variant
 from .entry import CLOCK_TOLERANCE
 from .exceptions import ParameterError, UnknownStatistic
-from .queue import ASKED_AT
-from .schedule import JSON, REFRESH, TICK
+from .hot import counters
 from .signals import refresh_refused
 
 MAX_RETRIES = 5

@@ -4,13 +4,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from . import cold
+from .cold import rows as cold
+from .cold.transactions import is_dirty
 from .computing import capture, copy_of, keep
 from .conf import check_size, settings
-from .declaration import Declaration, Variant
+from .declaring.declaration import Declaration, Variant
 from .entry import Capture
 from .exceptions import TokenError
-from .transactions import is_dirty
 
 T = TypeVar("T")
 

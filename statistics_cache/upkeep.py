@@ -9,14 +9,18 @@ from typing import Any, Literal, TypeVar
 
 from django.db import router
 
-from . import changelog, cold, computing, hot, proving, queue, reading
+from . import computing, reading
+from .broker import queue
+from .broker.queue import Wanted
+from .cold import changelog, proving
+from .cold import rows as cold
 from .conf import limits, limits_of, settings
-from .declaration import Declaration, Variant
+from .declaring.declaration import Declaration, Variant
+from .declaring.keys import EPOCH_SCOPE, EVERY_SCOPE
 from .entry import Answer, Copy, Search
 from .exceptions import ComputeFailed
-from .keys import EPOCH_SCOPE, EVERY_SCOPE
+from .hot import entries as hot
 from .models import StatisticEntry
-from .queue import Wanted
 from .signals import hydration_failed
 
 T = TypeVar("T")

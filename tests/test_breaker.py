@@ -11,8 +11,8 @@ from django_redis.exceptions import ConnectionInterrupted
 from redis.connection import Connection
 
 from project.settings import redis_cache
-from statistics_cache import hot
 from statistics_cache.breaker import Breaker
+from statistics_cache.hot import entries as hot
 from statistics_cache.signals import breaker_changed
 from tests.samples import Color, Computed, stock
 from tests.servers import own_valkey

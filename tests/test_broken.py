@@ -6,8 +6,9 @@ import pytest
 from django.core.cache import caches
 from time_machine import Traveller
 
-from statistics_cache import hot, reading
+from statistics_cache import reading
 from statistics_cache.entry import Copy
+from statistics_cache.hot import entries as hot
 from tests.models import Paint
 from tests.samples import Color, stock
 

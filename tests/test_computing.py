@@ -9,7 +9,9 @@ from django.db import OperationalError, transaction
 from django.db.models import Q
 from time_machine import Traveller
 
-from statistics_cache import PayloadError, TokenError, cold, computing, proving, statistic
+from statistics_cache import PayloadError, TokenError, computing, statistic
+from statistics_cache.cold import proving
+from statistics_cache.cold import rows as cold
 from statistics_cache.models import KEPT_COSTS, StatisticEntry
 from statistics_cache.signals import store_failed
 from tests.models import Paint

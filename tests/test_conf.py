@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from statistics_cache import SettingsError, statistic
 from statistics_cache.conf import limits, settings
-from statistics_cache.declaration import Declaration
+from statistics_cache.declaring.declaration import Declaration
 
 
 @pytest.mark.parametrize(

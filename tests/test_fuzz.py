@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from statistics_cache.declaration import Declaration
+from statistics_cache.declaring.declaration import Declaration
 from tests.fuzz.running import play, play_all
 from tests.fuzz.targets import TARGETS, Target
 

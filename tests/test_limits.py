@@ -9,7 +9,9 @@ from django.core.cache import caches
 from django.db import connections
 from time_machine import Traveller
 
-from statistics_cache import ComputeFailed, PayloadError, cold, hot, statistic, upkeep
+from statistics_cache import ComputeFailed, PayloadError, statistic, upkeep
+from statistics_cache.cold import rows as cold
+from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticEntry
 from statistics_cache.peeking import peek_stored
 from tests.conftest import Backend

@@ -11,12 +11,13 @@ from celery import current_app
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from statistics_cache import ParameterError, queue, statistic
+from statistics_cache import ParameterError, statistic
 from statistics_cache.api import registry
-from statistics_cache.declaration import Variant
+from statistics_cache.broker import queue
+from statistics_cache.broker.queue import Wanted
+from statistics_cache.broker.schedule import REFRESH
+from statistics_cache.declaring.declaration import Variant
 from statistics_cache.entry import Generations
-from statistics_cache.queue import Wanted
-from statistics_cache.schedule import REFRESH
 from tests.messages import Messages
 from tests.samples import Color
 

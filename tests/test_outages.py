@@ -20,11 +20,16 @@ from django.db import InternalError, connections
 from pytest_django import Settings
 
 from project.settings import redis_cache
-from statistics_cache import ComputeFailed, cold, hot, queue, reading, receiving, transactions
+from statistics_cache import ComputeFailed, reading
 from statistics_cache.api import registry
 from statistics_cache.breaker import Breaker
-from statistics_cache.declaration import Declaration
+from statistics_cache.broker import queue
+from statistics_cache.changing import receiving
+from statistics_cache.cold import rows as cold
+from statistics_cache.cold import transactions
+from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.entry import Found, Limits
+from statistics_cache.hot import entries as hot
 from tests.commanding import refuse
 from tests.conftest import NOON
 from tests.figures import Figure

@@ -10,7 +10,8 @@ from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 from time_machine import Traveller
 
-from statistics_cache import hot, reading
+from statistics_cache import reading
+from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticEntry
 from tests.conftest import Backend, Queries
 from tests.messages import Messages

@@ -9,7 +9,8 @@ from django.core.cache import caches
 from django.db import connections
 from time_machine import Traveller
 
-from statistics_cache import lease, statistic, upkeep
+from statistics_cache import statistic, upkeep
+from statistics_cache.hot import lease
 from tests.conftest import Backend
 from tests.messages import Messages
 from tests.samples import Color, stock

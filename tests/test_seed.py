@@ -12,8 +12,9 @@ from time_machine import Traveller
 
 from project.catalog.models import Category
 from project.catalog.statistics import CategoryStatistics, category_statistics
-from statistics_cache import DeclarationError, SettingsError, hot, statistic
+from statistics_cache import DeclarationError, SettingsError, statistic
 from statistics_cache.conf import limits, settings
+from statistics_cache.hot import entries as hot
 from tests.conftest import Backend
 
 pytestmark = [pytest.mark.django_db(databases=["default", "postgres"]), pytest.mark.usefixtures("backend")]

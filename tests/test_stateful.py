@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from statistics_cache import byhand, invalidates
+from statistics_cache import invalidates
+from statistics_cache.changing import byhand
 from tests.conftest import BACKENDS, Backend
 from tests.messages import Messages
 from tests.models import Item, Order, Region

@@ -13,10 +13,14 @@ from django.core.cache import caches
 from django.db import InterfaceError, OperationalError, ProgrammingError
 from time_machine import Traveller
 
-from statistics_cache import cold, computing, hot, lease, proving, statistic, upkeep
+from statistics_cache import computing, statistic, upkeep
 from statistics_cache.api import registry
+from statistics_cache.broker.schedule import REFRESH, TICK
+from statistics_cache.cold import proving
+from statistics_cache.cold import rows as cold
+from statistics_cache.hot import entries as hot
+from statistics_cache.hot import lease
 from statistics_cache.models import StatisticEntry
-from statistics_cache.schedule import REFRESH, TICK
 from statistics_cache.signals import refresh_refused
 from tests.messages import Messages
 from tests.models import Paint

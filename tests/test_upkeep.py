@@ -17,18 +17,23 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from time_machine import Traveller
 
-from statistics_cache import changelog, cold, hot, lease, proving, queue, statistic, upkeep
+from statistics_cache import statistic, upkeep
 from statistics_cache.api import Statistic
+from statistics_cache.broker import queue
+from statistics_cache.cold import changelog, proving
+from statistics_cache.cold import rows as cold
 from statistics_cache.entry import Generations
+from statistics_cache.hot import entries as hot
+from statistics_cache.hot import lease
 from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
 from statistics_cache.signals import hydration_failed
 from statistics_cache.upkeep import Ticked
+from tests.changing.test_delivering import wait_for_lock
 from tests.conftest import BACKENDS, Backend
 from tests.messages import Messages
 from tests.models import Paint
 from tests.outages.world import connected
 from tests.samples import TTL, Color, Computed, Stock, count_stock, shelf, stock
-from tests.test_changing import wait_for_lock
 
 pytestmark = [pytest.mark.django_db(databases=["default", "postgres"]), pytest.mark.usefixtures("backend")]
 

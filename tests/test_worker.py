@@ -12,7 +12,7 @@ from time import time
 import pytest
 import redis
 
-from statistics_cache.schedule import REFRESH
+from statistics_cache.broker.schedule import REFRESH
 from tests.figures import Figure
 from tests.worker.agreed import BRIEF_STALE, COLORS, TIME_LIMIT, WARM
 from tests.worker.crew import Crewman, Seen, pass_time, until

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from project.catalog import names
+from project.catalog.loading import names
 from statistics_cache import StatisticsSource
 
 LONGEST_NAME = 300

@@ -6,8 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from project.catalog.models import Category, ModelRecord, UsageRecord
-from project.catalog.summary import (
+from project.catalog.computing.summary import (
     BaselineShare,
     DownloadStats,
     ParameterBucket,
@@ -20,7 +19,7 @@ from project.catalog.summary import (
     top_styles,
     top_tags,
 )
-from project.catalog.usage import (
+from project.catalog.computing.usage import (
     TOP_MODELS,
     DayUsage,
     ModelUsage,
@@ -28,6 +27,7 @@ from project.catalog.usage import (
     usage_by_day,
     usage_by_model,
 )
+from project.catalog.models import Category, ModelRecord, UsageRecord
 from statistics_cache import statistic
 
 

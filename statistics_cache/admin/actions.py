@@ -14,9 +14,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from statistics_cache import byhand, computing, upkeep
+from statistics_cache import computing, upkeep
+from statistics_cache.changing import byhand
 from statistics_cache.conf import settings
-from statistics_cache.declaration import Declaration, Variant
+from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.models import StatisticEntry
 
 from .showing import pair_of

@@ -6,10 +6,11 @@ from time import time
 
 from django.http import HttpRequest
 
-from statistics_cache import hot, queue
 from statistics_cache.breaker import Breaker
+from statistics_cache.broker import queue
+from statistics_cache.broker.schedule import is_late
 from statistics_cache.conf import settings
-from statistics_cache.schedule import is_late
+from statistics_cache.hot import entries as hot
 
 from .changelist import EntryList
 from .overview import Overview, overview_of

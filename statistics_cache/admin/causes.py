@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.db.models import Max
 
-from statistics_cache.changelog import all_scopes
+from statistics_cache.cold.changelog import all_scopes
 from statistics_cache.models import StatisticInvalidation, StatisticScope
 
 

@@ -9,7 +9,7 @@ from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from statistics_cache.cold import costs_among, seconds_of
+from statistics_cache.cold.rows import costs_among, seconds_of
 from statistics_cache.models import StatisticEntry
 
 from . import pictures

@@ -14,11 +14,12 @@ from django.contrib.admin.options import IS_FACETS_VAR
 from django.db.models import Avg, Case, Count, Min, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.http import HttpRequest
 
-from statistics_cache import cold, upkeep
+from statistics_cache import upkeep
+from statistics_cache.cold import rows as cold
 from statistics_cache.conf import limits
-from statistics_cache.counters import Counts, counts_of
-from statistics_cache.declaration import Declaration, Variant
+from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.exceptions import ParameterError
+from statistics_cache.hot.counters import Counts, counts_of
 from statistics_cache.models import StatisticEntry
 
 from .actions import MAX_NOW, Admin, compute, is_disabled, note_together

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 
-from statistics_cache.changelog import all_scopes
-from statistics_cache.cold import costs_among, seconds_of
+from statistics_cache.cold.changelog import all_scopes
+from statistics_cache.cold.rows import costs_among, seconds_of
 from statistics_cache.conf import settings
-from statistics_cache.declaration import Declaration
+from statistics_cache.declaring.declaration import Declaration
+from statistics_cache.declaring.keys import EPOCH_SCOPE, EVERY_SCOPE
+from statistics_cache.declaring.sources import Source
 from statistics_cache.entry import Copy, moment
-from statistics_cache.hot import hot_keys
-from statistics_cache.keys import EPOCH_SCOPE, EVERY_SCOPE
+from statistics_cache.hot.entries import hot_keys
 from statistics_cache.models import StatisticEntry
-from statistics_cache.sources import Source
 
 from . import pictures
 from .causes import Causes, find_causes

@@ -12,12 +12,12 @@ from django.db.models import Avg, Func, IntegerField, Q, Sum
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 
-from statistics_cache.changelog import Totals, add_up
-from statistics_cache.cold import SCOPE_SEPARATOR, seconds_of, time_for
+from statistics_cache.cold.changelog import Totals, add_up
+from statistics_cache.cold.proving import all_totals
+from statistics_cache.cold.rows import SCOPE_SEPARATOR, seconds_of, time_for
 from statistics_cache.conf import limits, limits_of_key, settings
-from statistics_cache.declaration import Declaration
+from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.entry import CLOCK_TOLERANCE, Generations, State
-from statistics_cache.proving import all_totals
 
 from .visibility import Declarations, home, visible_declarations, visible_entries
 

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 
-from statistics_cache.changelog import all_scopes
-from statistics_cache.cold import read_variant
+from statistics_cache.cold.changelog import all_scopes
+from statistics_cache.cold.rows import read_variant
 from statistics_cache.conf import limits_of
-from statistics_cache.counters import Counts, keys_of, read_counts
-from statistics_cache.declaration import Declaration, Variant
+from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.entry import Limits
+from statistics_cache.hot.counters import Counts, keys_of, read_counts
 from statistics_cache.models import StatisticEntry
 from statistics_cache.peeking import Look, look_together
 

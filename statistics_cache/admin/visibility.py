@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from statistics_cache.api import registry
-from statistics_cache.declaration import Declaration
+from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.models import StatisticEntry
 from statistics_cache.signals import visibility_failed
 

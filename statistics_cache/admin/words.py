@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import Enum
 from keyword import iskeyword
 
-from statistics_cache.declaration import Declaration, Variant
+from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.entry import Limits, Reason, State, is_time
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))

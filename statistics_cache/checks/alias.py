@@ -13,8 +13,8 @@ from django_redis.client import SentinelClient, ShardClient
 from redis.connection import Connection, parse_url
 
 from statistics_cache.conf import settings
+from statistics_cache.declaring.parameters import did_you_mean
 from statistics_cache.exceptions import SettingsError
-from statistics_cache.parameters import did_you_mean
 
 DEFAULT_CLIENT = "django_redis.client.DefaultClient"
 parse_address: Callable[[str], dict[str, Any]] = parse_url

@@ -9,11 +9,11 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage
 
-from statistics_cache import hot
+from statistics_cache.broker.queue import NoTransport, load_transport
+from statistics_cache.broker.schedule import is_late
 from statistics_cache.conf import settings
 from statistics_cache.exceptions import SettingsError
-from statistics_cache.queue import NoTransport, load_transport
-from statistics_cache.schedule import is_late
+from statistics_cache.hot import entries as hot
 
 from .alias import our_alias
 from .declarations import declarations

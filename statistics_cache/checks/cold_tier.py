@@ -7,10 +7,10 @@ from django.core.checks import CheckMessage
 from django.db import connections, router
 from django.db.models import Model
 
-from statistics_cache import cold
-from statistics_cache.declaration import Declaration
+from statistics_cache.cold import rows as cold
+from statistics_cache.declaring.declaration import Declaration
+from statistics_cache.declaring.parameters import did_you_mean
 from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
-from statistics_cache.parameters import did_you_mean
 
 from .declarations import declarations, models_of
 from .messages import error

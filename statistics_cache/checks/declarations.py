@@ -11,10 +11,10 @@ from django.db.models import Model
 
 from statistics_cache.api import registry
 from statistics_cache.conf import limits, settings
-from statistics_cache.declaration import Declaration
+from statistics_cache.declaring.declaration import Declaration
+from statistics_cache.declaring.parameters import did_you_mean
+from statistics_cache.declaring.sources import Source
 from statistics_cache.exceptions import DeclarationError, ParameterError, SettingsError
-from statistics_cache.parameters import did_you_mean
-from statistics_cache.sources import Source
 
 from .messages import error, warning
 

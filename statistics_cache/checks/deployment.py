@@ -7,9 +7,9 @@ from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage
 
-from statistics_cache import hot
 from statistics_cache.conf import settings
 from statistics_cache.exceptions import SettingsError
+from statistics_cache.hot import entries as hot
 
 from .alias import Alias, our_alias
 from .messages import warning

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.dateparse import parse_duration
 
-from statistics_cache import cold
 from statistics_cache.api import registry
-from statistics_cache.declaration import Declaration
+from statistics_cache.cold import rows as cold
+from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.exceptions import ParameterError, SettingsError, UnknownStatistic
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130  # exit codes; the last is a shell's for a program that SIGINT ended

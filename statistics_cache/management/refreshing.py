@@ -12,12 +12,16 @@ from typing import Any, Literal, NamedTuple
 from django.core.management.base import CommandError
 from django.db import connections
 
-from statistics_cache import cold, peeking, proving, queue, reading, upkeep
-from statistics_cache.declaration import Declaration, Variant
+from statistics_cache import peeking, reading, upkeep
+from statistics_cache.broker import queue
+from statistics_cache.broker.queue import Wanted
+from statistics_cache.cold import proving
+from statistics_cache.cold import rows as cold
+from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.entry import Row
-from statistics_cache.management.base import FAILED, database_out
-from statistics_cache.queue import Wanted
 from statistics_cache.signals import store_failed
+
+from .base import FAILED, database_out
 
 Outcome = Literal["found", "promoted", "computed", "queued", "kept", "failed"]
 

@@ -7,7 +7,7 @@ from textwrap import indent
 from typing import Any, Literal
 
 from statistics_cache import peeking
-from statistics_cache.declaration import Declaration, Variant
+from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.entry import Answer, State
 
 STATES = ("fresh", "stale", "expired", "missing")

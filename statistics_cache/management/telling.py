@@ -8,8 +8,9 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from statistics_cache.conf import settings
-from statistics_cache.management.base import FAILED, StatisticsCommand
-from statistics_cache.management.refreshing import Outcome, Tried
+
+from .base import FAILED, StatisticsCommand
+from .refreshing import Outcome, Tried
 
 Tries = Generator[Tried, None, None]
 Words = dict[Outcome, str]

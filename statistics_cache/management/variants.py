@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from statistics_cache import cold
-from statistics_cache.declaration import Variant
+from statistics_cache.cold import rows as cold
+from statistics_cache.declaring.declaration import Variant
 from statistics_cache.exceptions import ParameterError
-from statistics_cache.management.base import Chosen
+
+from .base import Chosen
 
 AT_ONCE = 100  # variants of a grid looked at in one round trip, as `hydrate_statistics` does unless told otherwise
 

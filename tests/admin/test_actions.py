@@ -6,8 +6,10 @@ import pytest
 from django.contrib.admin.models import DELETION, LogEntry
 from django.test import Client
 
-from statistics_cache import byhand, queue, statistic
+from statistics_cache import statistic
 from statistics_cache.admin import actions
+from statistics_cache.broker import queue
+from statistics_cache.changing import byhand
 from statistics_cache.models import StatisticEntry
 from tests.admin.conftest import BLUE, LIST, RED, REGISTRY, act, orphan, row_of, said
 from tests.messages import Messages

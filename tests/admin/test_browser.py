@@ -11,7 +11,7 @@ from pytest_django.live_server_helper import LiveServer
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
-from statistics_cache import hot
+from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticEntry
 from tests.admin.browser import AXE, CHROMIUM, DRIVER, IN_CI, Browser, chromium
 from tests.admin.conftest import BLUE, LIST, RED, REGISTRY, Login, orphan, row_of

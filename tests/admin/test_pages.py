@@ -12,9 +12,10 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from statistics_cache import counters, statistic
+from statistics_cache import statistic
 from statistics_cache.admin import overview, words
 from statistics_cache.exceptions import DeclarationError
+from statistics_cache.hot import counters
 from statistics_cache.models import StatisticEntry
 from tests.admin.conftest import BLUE, LIST, RED, REGISTRY, act, orphan, row_of
 from tests.models import Paint

@@ -25,7 +25,7 @@ def on_sqlite() -> Iterator[ValkeyServer]:
         os.environ.pop("DATABASE_URL", None)
         django.setup()
         yield server
-        from statistics_cache import counters
+        from statistics_cache.hot import counters
 
         counters.flush()  # while there is a server to count in
 

@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from project.catalog.models import Category, ModelRecord, UsageRecord
-from statistics_cache import cold, statistic
+from statistics_cache import statistic
+from statistics_cache.cold import rows as cold
 from statistics_cache.models import StatisticEntry
 
 MANY, FEW = 1_000_000, 50_000

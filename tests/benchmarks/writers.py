@@ -13,7 +13,8 @@ from django.db import connection, transaction
 from rich.console import Console
 from rich.table import Table
 
-from statistics_cache import receiving, statistic
+from statistics_cache import statistic
+from statistics_cache.changing import receiving
 from tests.models import Item, Order, Region
 
 PROCESSES, THREADS = 4, 4  # 16 writers; in one process they would wait for each other's Python

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from project.catalog.generator import generate_catalogue
-from project.catalog.hosts import host_of
+from project.catalog.computing.summary import TOP, parameter_buckets, percentage
+from project.catalog.loading.generator import generate_catalogue
+from project.catalog.loading.hosts import host_of
+from project.catalog.loading.reference import clean_record
+from project.catalog.loading.storing import store_catalogue
 from project.catalog.models import Category, ModelRecord
-from project.catalog.reference import clean_record
 from project.catalog.statistics import CategoryStatistics, category_statistics, describe
-from project.catalog.storing import store_catalogue
-from project.catalog.summary import TOP, parameter_buckets, percentage
 from tests.catalog.conftest import MakeModel
 from tests.catalog.test_reference import JSON_VALUES, ODD_RECORDS
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from project.catalog.generator import END, SPAN, generate_catalogue, generate_usage
+from project.catalog.loading.generator import END, SPAN, generate_catalogue, generate_usage
+from project.catalog.loading.storing import store_catalogue
 from project.catalog.models import Category, ModelRecord, UsageRecord
 from project.catalog.statistics import category_statistics, usage_statistics
-from project.catalog.storing import store_catalogue
 from tests.catalog.conftest import MakeModel
 
 TEXT = Category.TEXT_GENERATION

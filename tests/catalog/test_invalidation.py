@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
 
-from project.catalog.generator import generate_usage
+from project.catalog.loading.generator import generate_usage
 from project.catalog.models import Category, ModelRecord, UsageRecord
 from project.catalog.statistics import category_statistics, usage_statistics
 from statistics_cache.models import StatisticInvalidation

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from project.catalog.names import PARTS, backend_of, base_name
+from project.catalog.loading.names import PARTS, backend_of, base_name
 
 
 @pytest.mark.parametrize(

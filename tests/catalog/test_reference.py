@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from project.catalog.loading.reference import DEEPEST, Record, Refused, clean_record, read_records
 from project.catalog.models import LONGEST_NAME
-from project.catalog.reference import DEEPEST, Record, Refused, clean_record, read_records
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),

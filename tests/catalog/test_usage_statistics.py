@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from project.catalog.computing.usage import TOP_MODELS
 from project.catalog.models import Category, ModelRecord, UsageRecord
 from project.catalog.statistics import UsageStatistics, usage_statistics
-from project.catalog.usage import TOP_MODELS
 from tests.catalog.conftest import MakeModel
 
 pytestmark = pytest.mark.django_db

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from django.core.management.base import CommandError
 
-from project.catalog.reference import Refused, read_records
+from project.catalog.loading.reference import Refused, read_records
 from statistics_cache import ParameterError, PayloadError, TokenError, tokens
 from statistics_cache.entry import Capture, Copy, Generations, read_header, write_header
 from statistics_cache.exceptions import UnknownStatistic

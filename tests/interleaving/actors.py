@@ -7,12 +7,14 @@ from typing import Any
 
 from django.db import connections, transaction
 
-from statistics_cache import changelog, changing, reading, upkeep
+from statistics_cache import reading, upkeep
 from statistics_cache.api import Statistic
-from statistics_cache.declaration import Declaration, read_function
+from statistics_cache.changing import delivering
+from statistics_cache.cold import changelog
+from statistics_cache.declaring.declaration import Declaration, read_function
+from statistics_cache.declaring.keys import generation_key
+from statistics_cache.declaring.sources import read_sources
 from statistics_cache.entry import Answer
-from statistics_cache.keys import generation_key
-from statistics_cache.sources import read_sources
 from tests.models import Paint
 
 from .operations import perform
@@ -69,7 +71,7 @@ def write(number: int, names: tuple[str, ...] = ("tests.subject",)) -> None:
     with transaction.atomic():
         insert(number)
         for name in names:
-            changing.change("default", name, [SCOPE], "written")
+            delivering.change("default", name, [SCOPE], "written")
 
 
 def insert(number: int) -> None:

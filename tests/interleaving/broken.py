@@ -9,13 +9,17 @@ import pytest
 from django.db import transaction
 from django.db.models import Q
 
-from statistics_cache import changelog, changing, cold, computing, hot, proving, reading, tokens
+from statistics_cache import computing, reading, tokens
+from statistics_cache.changing import delivering
+from statistics_cache.cold import changelog, proving
+from statistics_cache.cold import rows as cold
+from statistics_cache.cold.proving import Pair
 from statistics_cache.conf import limits
-from statistics_cache.declaration import Declaration, Variant
+from statistics_cache.declaring.declaration import Declaration, Variant
+from statistics_cache.declaring.keys import EPOCH_SCOPE, generation_key
 from statistics_cache.entry import Answer, Capture, Copy, Found, Limits, Search
-from statistics_cache.keys import EPOCH_SCOPE, generation_key
+from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticInvalidation, StatisticScope
-from statistics_cache.proving import Pair
 
 from . import actors, casts
 from .actors import NEWER, PARENT, RED, SCOPE, SUBJECT
@@ -57,7 +61,7 @@ def log_before_data(number: int) -> None:
         changelog.record("default", "tests.subject", [SCOPE], "written")
     with transaction.atomic():
         actors.insert(number)
-        changing.deliver("default", "tests.subject", [SCOPE])
+        delivering.deliver("default", "tests.subject", [SCOPE])
 
 
 def compute_then_capture(patch: Patch) -> None:

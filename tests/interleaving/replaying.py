@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 
-from statistics_cache import transactions
+from statistics_cache.cold import transactions
 
 from .connection import StepDatabase
 from .operations import Operation, driver

@@ -14,8 +14,9 @@ import time_machine
 from pytest_django import Settings
 
 import statistics_cache.upkeep  # noqa: F401  (all modules of the protocol are loaded)
-from statistics_cache import lease, queue
-from statistics_cache.lease import Landing
+from statistics_cache.broker import queue
+from statistics_cache.hot import lease
+from statistics_cache.hot.lease import Landing
 
 from .operations import draw, driver, perform
 

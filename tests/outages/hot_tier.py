@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 import redis
 
-from statistics_cache import counters
+from statistics_cache.hot import counters
 from statistics_cache.models import StatisticEntry
 from tests.outages.proxy import HOST, Mode
 from tests.outages.world import World

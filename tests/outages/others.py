@@ -7,8 +7,8 @@ from functools import partial
 
 from celery import current_app
 
-from statistics_cache import receiving
 from statistics_cache.api import registry
+from statistics_cache.changing import receiving
 from tests.models import Paint
 from tests.outages.declared import declare
 from tests.outages.world import SOCKET_TIMEOUT, World

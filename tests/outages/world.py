@@ -11,8 +11,9 @@ import redis
 from django.db import InterfaceError, InternalError, OperationalError, close_old_connections, connections
 from time_machine import Traveller
 
-from statistics_cache import hot, queue
 from statistics_cache.api import Statistic
+from statistics_cache.broker import queue
+from statistics_cache.hot import entries as hot
 from tests.messages import Messages
 from tests.models import Paint
 from tests.outages.proxy import Proxy

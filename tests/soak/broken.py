@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable
 from random import randint
 from typing import Any
 
-from statistics_cache import changelog, hot, reading
+from statistics_cache import reading
+from statistics_cache.cold import changelog
+from statistics_cache.hot import entries as hot
 
 
 def break_it(what: str) -> None:

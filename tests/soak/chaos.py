@@ -12,8 +12,9 @@ from typing import Any
 
 from django.db import close_old_connections
 
-from statistics_cache import queue, upkeep
+from statistics_cache import upkeep
 from statistics_cache.api import registry
+from statistics_cache.broker import queue
 from statistics_cache.conf import settings
 from statistics_cache.models import StatisticInvalidation
 from statistics_cache.signals import breaker_changed, store_failed

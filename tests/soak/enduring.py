@@ -7,8 +7,10 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.db.backends.signals import connection_created
 
-from statistics_cache import Answer, hot, queue
+from statistics_cache import Answer
+from statistics_cache.broker import queue
 from statistics_cache.exceptions import ComputeFailed, ComputeTimeout
+from statistics_cache.hot import entries as hot
 from tests.soak.declared import SCOPES, TARGETS, Seen, Target
 from tests.soak.doubting import DoubtingLedger, Dues
 from tests.soak.ledger import Due

@@ -58,7 +58,7 @@ def project(settings: str, folder: str, database: str, cache: str, broker: str) 
     from django.core.management import call_command
     from django.db import connections
 
-    from statistics_cache import counters
+    from statistics_cache.hot import counters
 
     call_command("migrate", run_syncdb=True, verbosity=0)
     try:

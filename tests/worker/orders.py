@@ -18,11 +18,11 @@ from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connections, transaction
 
-from statistics_cache import changelog
 from statistics_cache.api import registry
+from statistics_cache.broker.queue import Wanted
+from statistics_cache.broker.schedule import TICK
+from statistics_cache.cold import changelog
 from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
-from statistics_cache.queue import Wanted
-from statistics_cache.schedule import TICK
 from tests.models import Paint
 from tests.worker.statistics import followed
 

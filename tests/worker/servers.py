@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import redis
 
-from statistics_cache.schedule import TICK as TICK_TASK
+from statistics_cache.broker.schedule import TICK as TICK_TASK
 from tests.servers import own_valkey
 from tests.soak.servers import database
 from tests.worker.crew import Crewman, Process, until

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from django.core.management.base import CommandError
 
-from statistics_cache import byhand, cold
 from statistics_cache.api import registry
-from statistics_cache.byhand import Tier
-from statistics_cache.declaration import Declaration
+from statistics_cache.changing import byhand
+from statistics_cache.changing.byhand import Tier
+from statistics_cache.cold import rows as cold
+from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.management.base import (
     EXIT_CODES,
     FAILED,

@@ -4,16 +4,9 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from statistics_cache import proving
-from statistics_cache.declaration import Declaration, Variant
-from statistics_cache.management.base import (
-    EXIT_CODES,
-    add_names,
-    at_least_one,
-    choose,
-    database_out,
-    usage,
-)
+from statistics_cache.cold import proving
+from statistics_cache.declaring.declaration import Declaration, Variant
+from statistics_cache.management.base import EXIT_CODES, add_names, at_least_one, choose, database_out, usage
 from statistics_cache.management.refreshing import Batch, Tried, Way, read_grid, refresh_all, sort_out
 from statistics_cache.management.telling import RefreshingCommand, Words
 from statistics_cache.management.variants import AT_ONCE, split

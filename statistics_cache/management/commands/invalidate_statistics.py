@@ -7,13 +7,14 @@ from typing import Any
 from django.apps import apps
 from django.db.models import Model
 
-from statistics_cache import byhand, cold
-from statistics_cache.declaration import Declaration
+from statistics_cache.changing import byhand
+from statistics_cache.changing.receiving import WATCHES
+from statistics_cache.cold import rows as cold
+from statistics_cache.declaring.declaration import Declaration
+from statistics_cache.declaring.parameters import did_you_mean
 from statistics_cache.management.base import EXIT_CODES, Chosen, add_choice, choose, demand_one, narrow, usage
 from statistics_cache.management.refreshing import Batch, Way, refresh_all, sort_out
 from statistics_cache.management.telling import RefreshingCommand, Words
-from statistics_cache.parameters import did_you_mean
-from statistics_cache.receiving import WATCHES
 
 WORDS: Words = {"computed": "refreshed", "found": "fresh", "promoted": "fresh", "failed": "failed"}
 FORESEEN = {False: "would be invalidated", True: "would be invalidated and refreshed"}

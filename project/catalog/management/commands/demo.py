@@ -17,14 +17,14 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from project.catalog.generator import generate_catalogue, generate_usage
-from project.catalog.measuring import Measured, Variant, measure, variants
-from project.catalog.serving import ENDED, HOST, USER, Servers, new_password, refuse_to_serve, serve
-from project.catalog.storing import store_catalogue
+from project.catalog.loading.generator import generate_catalogue, generate_usage
+from project.catalog.loading.storing import store_catalogue
+from project.catalog.showing.measuring import Measured, Variant, measure, variants
+from project.catalog.showing.serving import ENDED, HOST, USER, Servers, new_password, refuse_to_serve, serve
 from project.settings import redis_cache
 from project.valkey import Busy, alone, terminable, valkey
-from statistics_cache import counters
 from statistics_cache.conf import settings as read_settings
+from statistics_cache.hot import counters
 from statistics_cache.tasks import tick
 
 WIDTH = 160  # columns: room for the longest variant

@@ -8,10 +8,10 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import Progress
 
-from project.catalog.files import Found, find_files, read_file
+from project.catalog.loading.files import Found, find_files, read_file
+from project.catalog.loading.reference import Record, Refused
+from project.catalog.loading.storing import Changes, store_catalogue
 from project.catalog.models import Category
-from project.catalog.reference import Record, Refused
-from project.catalog.storing import Changes, store_catalogue
 
 
 class Command(BaseCommand):

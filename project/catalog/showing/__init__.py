@@ -1,0 +1,1 @@
+"""What the demo shows: how long things take, and the site."""

@@ -1,0 +1,238 @@
+"""Asking a worker for a refresh: one message per entry and state, behind a breaker of the broker's own."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from threading import Lock
+from time import time
+from typing import Any, Literal, TypeVar
+
+from celery import current_app
+from django.core.cache import BaseCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.db import connections
+from kombu.exceptions import OperationalError
+
+from statistics_cache.breaker import Breaker
+from statistics_cache.cold import rows as cold
+from statistics_cache.cold.transactions import after_commit_once, in_transaction, is_manual
+from statistics_cache.conf import limits, settings
+from statistics_cache.declaring.declaration import Declaration, Variant
+from statistics_cache.declaring.keys import queued_key
+from statistics_cache.entry import Generations, Row
+from statistics_cache.hot import entries as hot
+
+from .schedule import REFRESH
+
+R = TypeVar("R")
+Published = Literal["queued", "already queued", "refused"]
+
+ASKED_AT = "asked_at"  # the header of a forced message; other code that reads the message does not mind one
+OUTLIVES = 1.0  # seconds that a note outlives the lease, so that who queues again finds the lease expired
+GRACE = timedelta(seconds=10)  # between the exception that ends a compute at its time limit and the kill
+TURN = 0.4  # seconds that a thread waits for its turn: with the broker's own timeout of 0.5, less than a second
+
+breaker = Breaker("broker", lambda: settings().BREAKER_PAUSE)
+OWN_NOTES = 10_000  # of some 300 bytes each; Django's 300 would forget some while readers go round
+_own = LocMemCache("statistics_cache.queued", {"max_entries": OWN_NOTES})  # this process's, while the hot tier is out
+
+
+class NoTransport(Exception):
+    """Celery has no transport of the broker's scheme, or not the packages that it needs; W009 says so."""
+
+
+class Turn:
+    """The right of one thread of this process to talk to the broker. (Note [In turn])"""
+
+    def __init__(self) -> None:
+        """Begin with nobody's; in a forked child, too, for who had it stayed in the parent."""
+        self.forget()
+        os.register_at_fork(after_in_child=self.forget)
+
+    def forget(self) -> None:
+        """Take it from whoever has it."""
+        self.lock = Lock()
+
+    @contextmanager
+    def taken(self) -> Iterator[bool]:
+        """Wait for it; False if it did not come in time. Where tasks run eagerly there is nobody to talk to."""
+        if current_app.conf.task_always_eager:
+            yield True
+            return
+        lock = self.lock
+        is_mine = lock.acquire(timeout=TURN)
+        try:
+            yield is_mine
+        finally:
+            if is_mine:
+                lock.release()
+
+
+turn = Turn()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A refresh that is wanted of an entry, and the state the entry was found in: what the database knew of it.
+
+    A `forced` one computes although the entry is fresh by then.
+    """
+
+    declaration: Declaration[..., Any]
+    variant: Variant
+    database: Generations
+    row: Row | None
+    forced: bool = False
+
+    @property
+    def state(self) -> str:
+        """Spell the state: another one when the source changes, when a compute is stored, and when one fails."""
+        computed_at = self.row.copy.computed_at if self.row and self.row.copy else 0.0
+        failures = self.row.failures if self.row else 0
+        forced = ".forced" if self.forced else ""
+        return f"{self.database.generation}.{self.database.epoch}.{computed_at:.6f}.{failures}{forced}"
+
+    @property
+    def note(self) -> str:
+        """Name the note that it is queued. (Note [Queued once])"""
+        names = settings().KEY_PREFIX, self.declaration.fingerprint, self.variant.key, self.state
+        return queued_key(*names)
+
+    def __call__(self) -> None:
+        """Publish it; so that it can wait for a commit."""
+        publish(self)
+
+
+def later(wanted: Wanted) -> bool:
+    """Queue a refresh unless one is queued for this state, after the commit if there is a transaction.
+
+    Tells whether one is queued, or will be: False means that the broker is out, or that the commit cannot be seen
+    (`set_autocommit(False)`). Never raises for that.
+    """
+    alias = cold.alias_of(wanted.declaration)
+    if not in_transaction(alias):
+        return publish(wanted) != "refused"
+    after_commit_once(alias, wanted)
+    return not is_manual(connections[alias])
+
+
+def publish(wanted: Wanted) -> Published:
+    """Publish one message unless the note says that it was; asks a broker that is out once per pause."""
+    if breaker.rests:
+        return "refused"
+    if not take_note(wanted.note):
+        return "already queued"
+    probes = breaker.is_open
+    with turn.taken() as is_mine:
+        if is_mine and (breaker.allows() if probes else not breaker.is_open) and is_sent(wanted):
+            return "queued"
+    drop_note(wanted.note)
+    return "refused"
+
+
+def is_sent(wanted: Wanted) -> bool:
+    """Send, tell the breaker what came of it, and give whether the broker took it."""
+    if (error := refusal(wanted)) is not None:
+        breaker.failed(error)
+        return False
+    breaker.succeeded()
+    return True
+
+
+def refusal(wanted: Wanted) -> Exception | None:
+    """Send, and give what the broker has against it, or that there is no way to talk to it; raise all else."""
+    task = current_app.tasks[REFRESH]  # one that is not registered is no outage
+    try:
+        named = outages()
+    except NoTransport as error:
+        return error
+    try:
+        send(task, wanted)
+    except named as error:
+        return error
+    return None
+
+
+def send(task: Any, wanted: Wanted) -> None:
+    """Hand the message to Celery: names and JSON text alone. It expires as the note does, and is then queued anew.
+
+    A forced one waits for as long as what is stored may be served, and says when it was asked for (Note
+    [Asked for again]).
+    """
+    declaration = wanted.declaration
+    options: dict[str, Any] = {"expires": settings().LEASE_TTL, "ignore_result": True, "retry": False}
+    if wanted.forced:
+        options |= {"expires": limits(declaration).stale_ttl, "headers": {ASKED_AT: time()}}
+    if queue := declaration.queue or settings().QUEUE:
+        options["queue"] = queue
+    if limit := declaration.time_limit:
+        options |= {"soft_time_limit": limit.total_seconds(), "time_limit": (limit + GRACE).total_seconds()}
+    if current_app.conf.task_always_eager:
+        options["throw"] = False  # what fails there is recorded on the entry, and is not the reader's
+    arguments = {"statistic": declaration.name, "parameters": wanted.variant.json}
+    task.apply_async(kwargs=arguments | ({"forced": True} if wanted.forced else {}), **options)
+
+
+def outages() -> tuple[type[Exception], ...]:
+    """Give the errors that the broker's transport names as its own: a closed list. Raises NoTransport."""
+    if current_app.conf.task_always_eager:
+        return ()
+    transport = load_transport(current_app.conf.broker_write_url)
+    return (OperationalError, *transport.connection_errors, *transport.channel_errors)
+
+
+def load_transport(url: str | None) -> Any:
+    """Give kombu's transport to a broker; connects to nothing. Raises NoTransport."""
+    try:
+        return current_app.connection_for_write(url).transport
+    except (LookupError, ImportError, AttributeError, ValueError) as error:  # what finding and importing a class raises
+        raise NoTransport(str(error.args[0] if error.args else error)) from error
+
+
+def take_note(name: str) -> bool:
+    """Note that a refresh is queued; False if that is noted already."""
+    return on_notes(lambda cache: cache.add(name, 1, timeout=settings().LEASE_TTL + OUTLIVES))
+
+
+def keep_note(wanted: Wanted) -> None:
+    """Let the note last as long as the lease that is taken now: who computes it needs nobody else to.
+
+    That of a forced refresh is forgotten instead: whoever asks for another one from now on wants what is new by then.
+    """
+    drop_note(replace(wanted, forced=True).note)
+    on_notes(lambda cache: cache.set(wanted.note, 1, timeout=settings().LEASE_TTL + OUTLIVES))
+
+
+def drop_note(name: str) -> None:
+    """Forget that a refresh is queued: it is not."""
+    on_notes(lambda cache: cache.delete(name))
+
+
+def on_notes(operation: Callable[[BaseCache], R]) -> R:
+    """Run an operation on the notes that all processes share; while the hot tier is out, on this process's own."""
+    nothing: list[R] = []
+    answered = hot.ask(lambda cache: [operation(cache)], default=nothing)
+    return answered[0] if answered else operation(_own)
+
+
+# Note [Queued once]
+# However many readers find an entry stale, the first to add the note publishes. The note is of one state of the entry:
+# its key holds the generations, the time of the stored compute and the number of failures. So what is queued for an
+# earlier state never hides that the source has changed since, a stored refresh needs nobody to delete the note, and
+# an entry that is stale again as soon as it is stored (its compute outlives its ttl) is queued again by its next
+# reader. A note without the state would be deleted by whoever ends first, or block for its whole timeout. The message
+# expires when the note does, so there is about one live message per entry and state, whatever becomes of workers.
+
+# Note [Asked for again]
+# A forced message outlives its note, so while no worker takes them there may be one a minute of an entry. Each says
+# when it was asked for, and a worker drops those that were asked for before the stored compute began: the first one
+# computes for all. Who asks while a compute is under way is served by a later one. A note that lasted as long as the
+# message would do so, too, but would hide for as long that a message was lost.
+
+# Note [In turn]
+# Celery lends ten connections per process (`broker_pool_limit`), and who finds none waits for one without a limit. Of
+# thirty threads that found thirty stale entries as a broker stopped answering, ten waited for its timeout, ten for
+# theirs and then their own: 1.7 s. In turn the first waits for the timeout and opens the breaker, and nobody else
+# waits for longer than TURN. A message takes a broker that answers about a millisecond.

@@ -1,0 +1,321 @@
+"""What `@statistic` was told about one function, frozen; every flow takes it."""
+
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import cached_property
+from hashlib import sha256
+from itertools import islice
+from sys import getsizeof
+from types import FunctionType, NoneType
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_type_hints
+from zlib import crc32
+
+from django.apps import apps
+from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
+
+from statistics_cache.exceptions import DeclarationError, ParameterError, PayloadError
+
+from .keys import entry_key, scope_text
+from .parameters import Parameters, short
+from .roundtrip import NotEqual, to_json
+from .sources import Source, shapes
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MAX_REMEMBERED = 4_096  # calls whose variant is kept; a dashboard has tens, and each is a few kB
+MAX_REMEMBERED_SIZE = 1_000  # bytes of a call's arguments: the long texts that one might hold are validated each time
+FINGERPRINT_LENGTH = 12  # 48 bits: only the schemas that one statistic ever had must differ
+MAX_NAME = 100  # characters; keys stay readable and the database column short
+PLAIN = frozenset({str, int, bool, NoneType})  # values that can be told apart by type and equality alone
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One validated set of parameters: what it is called with, and where it is stored."""
+
+    values: dict[str, Any]
+    texts: dict[str, str]
+    key: str
+    scopes: tuple[str, ...]
+    hot_keys: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def share(self) -> float:
+        """Give a number from 0 to below 1 that is this variant's own, in every process: how much jitter it gets."""
+        return share_of(self.key)
+
+    @property
+    def json(self) -> str:
+        """Give the parameters as one canonical JSON object."""
+        return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in self.texts.items()) + "}"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Declaration(Generic[P, T]):
+    """A typed function and the options it was declared with; None means the setting of that name."""
+
+    function: Callable[P, T]
+    parameters: Parameters
+    result: TypeAdapter[T]
+    explicit_name: str | None = None
+    ttl: timedelta | None = None
+    stale_ttl: timedelta | None = None
+    sources: tuple[Source, ...] = ()
+    on_change: Literal["expire", "revalidate"] = "expire"
+    version: str | int = ""
+    hydrate: bool | tuple[Mapping[str, Any], ...] | Callable[[], Iterable[Mapping[str, Any]]] = False
+    queue: str | None = None
+    time_limit: timedelta | None = None
+    using: str | None = None
+    visible_to: Callable[[Any], bool] | None = None
+    remembered: dict[Any, Variant] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def name(self) -> str:
+        """Give `app_label.function_name`, resolved at first use: apps need not be loaded to declare.
+
+        Raises DeclarationError for a function outside every installed app.
+        """
+        if self.explicit_name:
+            return self.explicit_name
+        config = apps.get_containing_app_config(self.function.__module__)
+        if config is None:
+            raise DeclarationError(
+                "it lies in no installed app. Add its app to INSTALLED_APPS, or give name='app.name'."
+            )
+        return check_name(f"{config.label}.{self.function.__name__}")
+
+    def is_visible_to(self, user: Any) -> bool:
+        """Tell whether a user of the admin may see its values; without a `visible_to`, everybody may."""
+        return self.visible_to is None or bool(self.visible_to(user))
+
+    @property
+    def path(self) -> str:
+        """Give the function's dotted path, for messages."""
+        return f"{self.function.__module__}.{self.function.__qualname__}"
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[str, ...], ...]:
+        """Give the distinct shapes of scope that the sources name."""
+        return shapes(self.sources, list(self.parameters.adapters))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Identify the return type's JSON schema and the `version`: entries of another one are not read."""
+        schemas = [self.result.json_schema(mode=mode) for mode in ("validation", "serialization")]
+        text = json.dumps([schemas, str(self.version)], sort_keys=True)
+        return sha256(text.encode()).hexdigest()[:FINGERPRINT_LENGTH]
+
+    def variant(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant:
+        """Give the variant that a call means; calls of few plain values are remembered. Raises ParameterError."""
+        identity = plain_identity(args, kwargs)
+        if identity is None:
+            return self.new_variant(args, kwargs)
+        if (found := self.remembered.get(identity)) is not None:
+            return found
+        variant = self.new_variant(args, kwargs)
+        if sum(map(getsizeof, (*args, *kwargs.values()))) > MAX_REMEMBERED_SIZE:
+            return variant
+        if len(self.remembered) >= MAX_REMEMBERED:
+            self.remembered.clear()
+        self.remembered[identity] = variant
+        return variant
+
+    def new_variant(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Variant:
+        """Validate a call into its variant. Raises ParameterError."""
+        try:
+            values = self.parameters.bind(args, kwargs)
+            texts = self.parameters.spell(values)
+        except ParameterError as error:
+            raise ParameterError(f"{self.name}: {error}") from error
+        scopes = tuple(self.scope({name: values[name] for name in shape}) for shape in self.shapes)
+        return Variant(values, texts, entry_key(self.name, texts), scopes)
+
+    def restore(self, params: str) -> Variant:
+        """Give the variant of stored or sent parameters, which are its `json`. Raises ParameterError."""
+        return self.new_variant((), self.parameters.restore(params))
+
+    def mappings(self, place: str, given: Any) -> list[Mapping[str, Any]]:
+        """Give mappings of parameters back. Raises ParameterError for what is none, with what to write instead."""
+        if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
+            raise ParameterError(f"{place} of {self.name} is {short(given)}. Give a list of mappings of parameters.")
+        found = list(given)
+        for each in found:
+            if not isinstance(each, Mapping):
+                written = dict.fromkeys(islice(self.parameters.adapters, 1), each)
+                raise ParameterError(f"{place} of {self.name} holds {short(each)}; write {short(written)}.")
+        return found
+
+    def some(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
+        """Give the JSON text of each parameter that is named; one omitted or None means any. Raises ParameterError."""
+        try:
+            return self.parameters.spell(self.parameters.bind_some(args, kwargs))
+        except ParameterError as error:
+            raise ParameterError(f"{self.name}: {error}") from error
+
+    def scope(self, values: Mapping[str, Any]) -> str:
+        """Name the scope of validated values: equal values, which a database takes for one, name one scope."""
+        named = [name for name in self.parameters.adapters if name in values]
+        return scope_text(self.parameters.spell({name: one_of_equals(values[name]) for name in named}))
+
+    def call(self, variant: Variant) -> T:
+        """Call the plain function with a variant's values."""
+        bound = inspect.BoundArguments(self.parameters.signature, variant.values)
+        return self.function(*bound.args, **bound.kwargs)
+
+    def encode(self, value: T) -> str:
+        """Give a value's JSON text. Raises PayloadError, naming the field, where it would not come back equal."""
+        try:
+            return to_json(self.result, value)
+        except NotEqual as error:
+            expected = self.result.core_schema.get("cls")
+            if expected and isinstance(value, dict):
+                message = f"{self.name}: result is a dict; give a {expected.__name__}."
+                raise PayloadError(message) from error
+            place = f"field {error.path!r} of its value" if error.path else "its value"
+            raise PayloadError(
+                f"{self.name}: {place} cannot be stored: {error.reason}. "
+                "Return what its annotation says, in types that JSON keeps."
+            ) from error
+
+    def decode(self, payload: str) -> T:
+        """Give the value of a JSON text, made anew. Raises PayloadError."""
+        try:
+            return self.result.validate_json(payload)
+        except ValidationError as error:
+            raise PayloadError(f"{self.name}: a stored text is no value of it: {error.errors()[0]['msg']}.") from error
+        except Exception as error:  # a validator of the user may raise anything at a text that it has not seen yet
+            message = f"{self.name}: a stored text is no value of it: {type(error).__name__}: {error}."
+            raise PayloadError(message) from error
+
+    def widest_shape(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Give the shape of scope that holds most of these parameters and no other; () means every scope."""
+        known = set(names)
+        return max((shape for shape in self.shapes if set(shape) <= known), key=len, default=())
+
+    @property
+    def is_hydrated(self) -> bool:
+        """Tell whether `hydrate=` says which variants to keep warm."""
+        return self.hydrate is not False
+
+    def hydrated(self) -> Mapping[str, Variant]:
+        """Give the variants to hydrate by key; a callable is asked each time. Raises DeclarationError, ParameterError,
+        and what the callable raises."""
+        return self.read_grid() if callable(self.hydrate) else self.fixed_grid
+
+    @cached_property
+    def fixed_grid(self) -> Mapping[str, Variant]:
+        """Give the variants to hydrate where they are always the same."""
+        return self.read_grid()
+
+    def read_grid(self) -> dict[str, Variant]:
+        """Validate the variants to hydrate."""
+        variants = (self.new_variant((), parameters) for parameters in self.grid())
+        return {variant.key: variant for variant in variants}
+
+    def grid(self) -> Iterable[Mapping[str, Any]]:
+        """Give the variants to hydrate, each a mapping of parameters. Raises DeclarationError."""
+        if self.hydrate is True:
+            return self.parameters.grid()
+        if self.hydrate is False:
+            return ()
+        try:
+            return self.mappings("hydrate=", self.hydrate() if callable(self.hydrate) else self.hydrate)
+        except ParameterError as error:
+            raise DeclarationError(str(error)) from error
+
+
+def share_of(key: str) -> float:
+    """Give the share of jitter of the variant that has a key."""
+    return crc32(key.encode()) / 2**32
+
+
+def one_of_equals(value: Any) -> Any:
+    """Give the one of all equal values that names a scope: 1.5 for 1.50, UTC for any time zone, 0 for -0."""
+    if isinstance(value, Decimal):
+        return value.normalize() + 0
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    return value + 0.0 if isinstance(value, float) else value
+
+
+def plain_identity(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Give a hashable identity of a call, by type and value; None unless every value is a plain one or a member."""
+    identity: list[Any] = []
+    for value in args:
+        kind = type(value)
+        if kind in PLAIN:
+            identity.append((kind, value))
+        elif isinstance(value, Enum):
+            identity.append((kind, id(value)))
+        else:
+            return None
+    for name, value in kwargs.items():
+        kind = type(value)
+        if kind in PLAIN:
+            identity.append((name, kind, value))
+        elif isinstance(value, Enum):
+            identity.append((name, kind, id(value)))
+        else:
+            return None
+    return tuple(identity)
+
+
+def check_name(name: str) -> str:
+    """Give a statistic's name back. Raises DeclarationError for one that keys or commands cannot carry."""
+    if not name or len(name) > MAX_NAME or not all(part.isidentifier() for part in name.split(".")):
+        raise DeclarationError(
+            f"{name!r} is no name for a statistic. Use dotted identifiers of at most {MAX_NAME} characters."
+        )
+    return name
+
+
+def read_function(function: Callable[P, T]) -> tuple[Parameters, TypeAdapter[T]]:
+    """Read a function's parameters and result from its annotations. Raises DeclarationError with the cure."""
+    if not isinstance(function, FunctionType):
+        raise DeclarationError(f"{function!r} is no function. Decorate a plain function with `@statistic()`.")
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise DeclarationError("it is `async def`. Declare a plain `def`; from async code call it by sync_to_async.")
+    if inspect.isgeneratorfunction(function):
+        raise DeclarationError("it is a generator. Return the value instead of yielding.")
+    if "." in function.__qualname__ or not function.__name__.isidentifier():
+        raise DeclarationError("it is a method, a nested function or a lambda. Move it to the top level of its module.")
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise DeclarationError(f"an annotation cannot be resolved: {error}. Import it at run time.") from error
+    return Parameters(function, hints), read_result(hints)
+
+
+def read_result(hints: Mapping[str, Any]) -> TypeAdapter[Any]:
+    """Read the return annotation. Raises DeclarationError where None is a value: `get` gives None for a miss."""
+    if "return" not in hints:
+        raise DeclarationError("its result has no annotation. Annotate it, for example `-> int`.")
+    try:
+        adapter = TypeAdapter[Any](hints["return"])
+        adapter.json_schema()
+    except (PydanticSchemaGenerationError, PydanticUserError, PydanticInvalidForJsonSchema) as error:
+        raise DeclarationError(
+            f"its result {hints['return']!r} is nothing that pydantic keeps as JSON ({str(error).splitlines()[0]}). "
+            "Return a pydantic model."
+        ) from error
+    if accepts_none(adapter):
+        raise DeclarationError(
+            "its result may be None, which `get` gives for a miss. Return a model with an optional field."
+        )
+    return adapter
+
+
+def accepts_none(adapter: TypeAdapter[Any]) -> bool:
+    """Tell whether None is a value of the type."""
+    try:
+        return adapter.validate_python(None) is None
+    except ValidationError:
+        return False

@@ -1,0 +1,176 @@
+"""Single flight: of all who want one entry computed one does, in a process by a flight, across processes by a lease.
+
+Efficiency, never a condition of correctness: a lease may expire, be lost or be held twice, and no answer is wrong.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import uniform
+from secrets import token_hex
+from threading import Event, Lock
+from time import monotonic, sleep
+from typing import Any, NamedTuple
+
+from django.core.cache import BaseCache
+from django.dispatch import receiver
+
+from statistics_cache.conf import settings
+from statistics_cache.declaring.declaration import Declaration, Variant
+from statistics_cache.declaring.keys import lease_key
+from statistics_cache.entry import Copy
+from statistics_cache.signals import breaker_changed
+
+from . import entries as hot
+
+FIRST_PAUSE, LONGEST_PAUSE = (
+    0.005,
+    0.1,
+)  # seconds between tries for a lease: short computes lose little, long ones ask little
+MOST_KEPT = 100  # leases that one process gives back after an outage: more would hold up its probe; they expire
+
+_kept: dict[str, str] = {}  # the leases that this process could not give back, by name
+
+
+class Landing(NamedTuple):
+    """What a flight brought: a copy, or the exception that the function raised under a copy's token."""
+
+    copy: Copy
+    error: BaseException | None = None
+
+
+class Flight:
+    """One compute in this process, which other threads may wait for; `landing` stays None if there is none to share.
+
+    It has `landed` when its value is there, and `ended` when that is stored, too.
+    """
+
+    def __init__(self) -> None:
+        """Begin in the air."""
+        self.landed = Event()
+        self.ended = Event()
+        self.landing: Landing | None = None
+        self.began = monotonic()
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether it has been under way for longer than its lease lasts: others need not wait for it."""
+        return monotonic() - self.began >= settings().LEASE_TTL
+
+    def land(self, landing: Landing | None) -> None:
+        """Let those who wait go on, the first time it is called."""
+        if not self.landed.is_set():
+            self.landing = landing
+            self.landed.set()
+
+
+class Flights:
+    """The flights of this process by entry."""
+
+    def __init__(self) -> None:
+        """Begin with none; a forked child has none of its parent's, for their threads stayed there."""
+        self.forget()
+        os.register_at_fork(after_in_child=self.forget)
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.lock = Lock()
+        self.flying: dict[str, Flight] = {}
+
+    def board(self, name: str) -> tuple[Flight, bool]:
+        """Give the flight of an entry, and whether the caller is the one who flies it."""
+        with self.lock:
+            if (flight := self.flying.get(name)) is not None and not flight.is_lost:
+                return flight, False
+            flight = self.flying[name] = Flight()
+            return flight, True
+
+    def end(self, name: str, flight: Flight) -> None:
+        """Take a flight off; who still waits looks again."""
+        with self.lock:
+            if self.flying.get(name) is flight:
+                del self.flying[name]
+        flight.land(None)
+        flight.ended.set()
+
+
+flights = Flights()
+
+
+def name_of(declaration: Declaration[..., Any], variant: Variant) -> str:
+    """Give the name of an entry's lease: with the schema's fingerprint, as its hot key."""
+    return lease_key(settings().KEY_PREFIX, declaration.fingerprint, variant.key)
+
+
+@contextmanager
+def held(name: str, deadline: float) -> Iterator[bool]:
+    """Hold the lease of an entry; False if another process still has it at the deadline (of `time.monotonic`).
+
+    Nobody holds it while the hot tier is out: then every process computes for itself.
+    """
+    mine = f"lease {token_hex(8)}"  # never all digits, which django-redis would give back as an integer
+    acquired = acquire(name, mine, deadline)
+    began = monotonic()
+    try:
+        yield acquired
+    finally:
+        if acquired and monotonic() - began < settings().LEASE_TTL:
+            release(name, mine)
+
+
+def acquire(name: str, mine: str, deadline: float) -> bool:
+    """Try for a lease until the deadline, at least once."""
+    pause = FIRST_PAUSE
+    while not take(name, mine):
+        if monotonic() + pause >= deadline:
+            return hot.ask(lambda cache: discard_foreign(cache, name), default=False) and take(name, mine)
+        sleep(pause)
+        pause = min(LONGEST_PAUSE, pause * uniform(1.5, 2.5))
+    return True
+
+
+def take(name: str, mine: str) -> bool:
+    """Take a lease, unless somebody has it."""
+    timeout = settings().LEASE_TTL
+    return hot.ask(lambda cache: cache.add(name, mine, timeout=timeout), default=True)
+
+
+def release(name: str, mine: str) -> None:
+    """Give a lease back, unless it has passed to another meanwhile; while the hot tier is out, once it answers again.
+
+    Else all who miss the entry after an outage would wait for somebody who has long ended.
+    """
+
+    def give_back(cache: BaseCache) -> bool:
+        if holder(cache, name) == mine:
+            cache.delete(name)
+        return True
+
+    if not hot.ask(give_back, default=False) and len(_kept) < MOST_KEPT:
+        _kept[name] = mine
+
+
+def discard_foreign(cache: BaseCache, name: str) -> bool:
+    """Delete what stands in a lease's place and is none, for it might stand there for ever; tell whether there was."""
+    if (found := holder(cache, name)) is None or isinstance(found, str):
+        return False
+    cache.delete(name)
+    return True
+
+
+def holder(cache: BaseCache, name: str) -> object:
+    """Give what stands in a lease's place: a text if it is a lease, None for nothing."""
+    try:
+        return cache.get(name)
+    except hot.SUSPECTS as error:  # of a type that cannot be read
+        if hot.is_outage(error):
+            raise
+        return error
+
+
+@receiver(breaker_changed)
+def release_kept(name: str, is_open: bool, **_: Any) -> None:
+    """Give back what could not be given back while the hot tier was out."""
+    if name == hot.breaker.name and not is_open:
+        for lease in tuple(_kept):
+            release(lease, _kept.pop(lease, ""))

@@ -1,0 +1,362 @@
+"""System checks: the right configuration is silent, and each wrong one has its id and says what is wrong by name."""
+
+from time import time
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import caches
+from django.core.checks import CheckMessage, Error, Warning, run_checks  # noqa: A004  (Django's name)
+from django.db import connections
+from django.db.models import Model
+from pytest_django import Settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from project.catalog.models import ModelRecord, UsageRecord
+from project.settings import redis_cache
+from statistics_cache import Source, statistic
+from statistics_cache.checks import TAG
+from statistics_cache.checks.declarations import check_sources
+from statistics_cache.hot import entries as hot
+from statistics_cache.models import StatisticEntry
+from statistics_cache.serializer import TextSerializer
+from tests.models import Item, Paint
+from tests.samples import Color, stock
+
+NOWHERE = "redis://127.0.0.1:1/5"  # no server is asked, except by the deploy checks: port 1 refuses at once
+REDIS_CACHE = redis_cache(NOWHERE)
+
+
+class Own(TextSerializer):
+    """A serializer made of ours."""
+
+
+class Sends:
+    """A router that sends reads and writes of one model to databases."""
+
+    def __init__(self, model: type[Model], *, read: str | None = None, write: str | None = None) -> None:
+        """Take the model and the databases; None leaves the choice to Django."""
+        self.model, self.read, self.write = model, read, write
+
+    def db_for_read(self, model: type[Model], **_: Any) -> str | None:
+        """Give the database for reads."""
+        return self.read if model is self.model else None
+
+    def db_for_write(self, model: type[Model], **_: Any) -> str | None:
+        """Give the database for writes."""
+        return self.write if model is self.model else None
+
+
+def by_color(color: Color, *, doubled: bool = False) -> int:
+    """Be declared, by each test in its own way."""
+    return 2 if doubled else len(color)
+
+
+def by_size(size: int) -> int:
+    """Have a parameter without end."""
+    return size
+
+
+def by_flags(one: Color, a: bool, b: bool, c: bool, d: bool, e: bool, f: bool, g: bool, h: bool, i: bool) -> int:
+    """Have 1,024 variants."""
+    return sum((one is Color.RED, a, b, c, d, e, f, g, h, i))
+
+
+@pytest.fixture
+def declare() -> Any:
+    """Give `statistic` for one declaration of a fixed name; the registry forgets it after the test."""
+    return lambda function, **options: statistic(name="tests.declared", **options)(function)
+
+
+def found(*, deploy: bool = False) -> list[CheckMessage]:
+    """Run this app's checks."""
+    return run_checks(tags=[TAG], include_deployment_checks=deploy)
+
+
+def ids(*, deploy: bool = False) -> list[str]:
+    """Give the ids of what this app's checks say, without the app's name."""
+    return sorted(str(message.id).removeprefix("statistics_cache.") for message in found(deploy=deploy))
+
+
+def only() -> str:
+    """Give the whole text of the one message there is."""
+    (message,) = found()
+    return f"{message.msg} {message.hint}"
+
+
+def use(settings: Settings, cache: dict[str, Any], **others: dict[str, Any]) -> None:
+    """Make a cache the hot tier, beside others."""
+    settings.CACHES = {"default": settings.CACHES["default"], "statistics": cache} | others
+
+
+def with_options(**options: Any) -> dict[str, Any]:
+    """Give the right Redis cache with other OPTIONS; None removes one."""
+    given = REDIS_CACHE["OPTIONS"] | options  # type: ignore[operator]
+    return REDIS_CACHE | {"OPTIONS": {name: value for name, value in given.items() if value is not None}}
+
+
+RIGHT: dict[str, dict[str, Any]] = {
+    "redis": REDIS_CACHE,
+    "a serializer made of ours": with_options(SERIALIZER="tests.checks.test_checks.Own"),
+    "timeouts of the pool": with_options(
+        SOCKET_TIMEOUT=None,
+        SOCKET_CONNECT_TIMEOUT=None,
+        CONNECTION_POOL_KWARGS={"socket_timeout": 1, "socket_connect_timeout": 1},
+    ),
+    "timeouts in the address": with_options(SOCKET_TIMEOUT=None, SOCKET_CONNECT_TIMEOUT=None)
+    | {"LOCATION": f"{NOWHERE}?socket_timeout=1&socket_connect_timeout=1"},
+    "the client's own retries": with_options(CONNECTION_POOL_KWARGS=None),
+    "exceptions not ignored here": with_options(IGNORE_EXCEPTIONS=False),
+    "shards": with_options(CLIENT_CLASS="django_redis.client.ShardClient") | {"LOCATION": [NOWHERE, f"{NOWHERE}5"]},
+    "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "table": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache_table"},
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_the_right_configuration_is_silent(name: str, settings: Settings) -> None:
+    """Nothing is said of a cache that statistics can rely on, nor of the sample statistics."""
+    settings.DJANGO_REDIS_IGNORE_EXCEPTIONS = name == "exceptions not ignored here"
+    use(settings, RIGHT[name])
+    assert ids() == []
+
+
+WRONG: dict[str, tuple[str, dict[str, Any]]] = {
+    "no backend": ("E002", {"BACKEND": "nowhere.Cache"}),
+    "no address": ("E002", REDIS_CACHE | {"LOCATION": ""}),
+    "no address of Redis": ("E002", REDIS_CACHE | {"LOCATION": "127.0.0.1:6379"}),
+    "dummy": ("E003", {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}),
+    "exceptions ignored": ("E004", with_options(IGNORE_EXCEPTIONS=True)),
+    "pickle": ("E005", with_options(SERIALIZER=None)),
+    "json": ("E005", with_options(SERIALIZER="django_redis.serializers.json.JSONSerializer")),
+    "no serializer": ("E005", with_options(SERIALIZER="nowhere.Serializer")),
+    "Django's Redis": (
+        "E005",
+        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": NOWHERE},
+    ),
+    "a list of replicas": ("E006", REDIS_CACHE | {"LOCATION": [NOWHERE, f"{NOWHERE}5"]}),
+    "a text of replicas": ("E006", REDIS_CACHE | {"LOCATION": f"{NOWHERE}, {NOWHERE}5"}),
+    "replicas by Sentinel": ("E006", with_options(CLIENT_CLASS="django_redis.client.SentinelClient")),
+    "no timeouts": ("W002", with_options(SOCKET_TIMEOUT=None, SOCKET_CONNECT_TIMEOUT=None)),
+    "one timeout": ("W002", with_options(SOCKET_CONNECT_TIMEOUT=None)),
+    "retries": ("W003", with_options(CONNECTION_POOL_KWARGS={"retry": Retry(NoBackoff(), 3)})),
+    "retries on timeouts": ("W003", with_options(CONNECTION_POOL_KWARGS={"retry_on_timeout": True})),
+    "retries in the address": (
+        "W003",
+        with_options(CONNECTION_POOL_KWARGS=None) | {"LOCATION": f"{NOWHERE}?retry_on_timeout=true"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_alias_has_its_id(name: str, settings: Settings) -> None:
+    """Each way to configure the hot tier wrongly has one message, with the id of its kind and a cure."""
+    expected, cache = WRONG[name]
+    use(settings, cache)
+    (message,) = found()
+    assert message.id == f"statistics_cache.{expected}"
+    assert isinstance(message, Error if expected.startswith("E") else Warning)
+    assert "'statistics'" in message.msg
+    assert message.hint
+
+
+def test_exceptions_ignored_everywhere_are_ignored_here(settings: Settings) -> None:
+    """The setting of django-redis counts where the alias has no option of its own."""
+    settings.DJANGO_REDIS_IGNORE_EXCEPTIONS = True
+    use(settings, REDIS_CACHE)
+    assert ids() == ["E004"]
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [(NOWHERE, ["W001"]), ([NOWHERE], ["W001"]), (f"{NOWHERE}?client_name=statistics", []), (f"{NOWHERE}5", [])],
+)
+def test_aliases_of_one_address_share_their_options(location: Any, expected: list[str], settings: Settings) -> None:
+    """Another alias of our address is reported; another database number or a name of its own is not."""
+    use(settings, REDIS_CACHE | {"LOCATION": location}, other=REDIS_CACHE)
+    assert ids() == expected
+
+
+def test_an_alias_that_is_not_ours_is_not_judged(settings: Settings) -> None:
+    """Other aliases may be as they like, broken ones too."""
+    others = {name: cache for name, (_, cache) in WRONG.items()}
+    use(settings, REDIS_CACHE | {"LOCATION": f"{NOWHERE}?client_name=statistics"}, **others)
+    assert ids() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"TLL": 300}, "Did you mean 'TTL'?"),
+        ({"TTL": 0}, "'TTL'"),
+        ("300", "'300'"),
+        ({"TTL": 9, "STALE_TTL": 3}, "TTL"),
+    ],
+)
+def test_wrong_settings_are_reported_once(given: object, named: str, settings: Settings) -> None:
+    """What is wrong in STATISTICS_CACHE is E001, by name; no other check fails over it."""
+    settings.STATISTICS_CACHE = given
+    assert ids(deploy=True) == ["E001"]
+    assert named in only()
+
+
+def test_an_unknown_alias_is_named_with_the_nearest(settings: Settings) -> None:
+    """A CACHE_ALIAS without an entry in CACHES is E002."""
+    settings.STATISTICS_CACHE = {"CACHE_ALIAS": "statistic"}
+    assert ids(deploy=True) == ["E002"]
+    assert "Did you mean 'statistics'?" in only()
+
+
+def test_without_statistics_cache_the_defaults_hold(settings: Settings) -> None:
+    """The setting may be left out."""
+    del settings.STATISTICS_CACHE
+    assert ids() == []
+
+
+DECLARED_WRONGLY: dict[str, tuple[str, dict[str, Any], str]] = {
+    "no parameter": ("E022", {"depends_on": {Paint: {"colour": "color"}}}, "'color'?"),
+    "no field": ("E023", {"depends_on": {ModelRecord: {"color": "categry"}}}, "'category'?"),
+    "no field at the second step": ("E023", {"depends_on": {UsageRecord: {"color": "model__nme"}}}, "'name'?"),
+    "no relation": ("E023", {"depends_on": {UsageRecord: {"color": "kudos__name"}}}, "UsageRecord.kudos"),
+    "many values": ("E023", {"depends_on": {ModelRecord: {"color": "usage__kudos"}}}, "ModelRecord.usage"),
+    "no path": ("E023", {"depends_on": {Paint: {"color": ""}}}, "''"),
+    "no model": ("E021", {"depends_on": {"catalog.ModelRecrd": None}}, "'catalog.ModelRecord'?"),
+    "no label": ("E021", {"depends_on": ["ModelRecord"]}, "'ModelRecord'"),
+    "no model class": ("E021", {"depends_on": [Color]}, "Color"),
+    "an abstract model": ("E021", {"depends_on": [Model]}, "Model"),
+    "unknown fields": ("E024", {"depends_on": [Source(Paint, fields=["litres", "colr"])]}, "'color'?"),
+    "a variant of other parameters": ("E025", {"hydrate": [{"colour": "red"}]}, "'color'?"),
+    "a variant of other values": ("E025", {"hydrate": [{"color": "red"}, {"color": "green"}]}, "'green'"),
+    "a variant that is no mapping": ("E025", {"hydrate": ["red"]}, "holds 'red'; write {'color': 'red'}."),
+    "no parameter of another": ("E023", {"depends_on": [Source(stock, scope={"color": "colr"})]}, "'color'?"),
+    "no database": ("E011", {"using": "defalt"}, "'default'?"),
+}
+
+
+@pytest.mark.parametrize("name", DECLARED_WRONGLY)
+def test_what_is_declared_wrongly_is_named(name: str, declare: Any) -> None:
+    """Each wrong option of `@statistic` has one message, naming the statistic, and what was meant or is there."""
+    expected, options, named = DECLARED_WRONGLY[name]
+    declare(by_color, **options)
+    assert ids() == [expected]
+    assert "tests.declared" in only()
+    assert named in only()
+
+
+@pytest.mark.parametrize(("function", "named"), [(by_size, "'size'"), (by_flags, "1,024")])
+def test_hydrating_what_has_no_end_is_reported(function: Any, named: str, declare: Any) -> None:
+    """`hydrate=True` wants a finite signature of at most 1,000 variants."""
+    declare(function, hydrate=True)
+    assert ids() == ["E025"]
+    assert named in only()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"depends_on": {Paint: "color"}, "hydrate": True},
+        {"depends_on": {"tests.paint": "color"}, "using": "default"},
+        {"depends_on": {UsageRecord: {"color": "model__category"}}},
+        {"depends_on": {UsageRecord: {"color": "model_id"}, Paint: {"doubled": "pk"}}},
+        {"depends_on": {Paint: lambda paint: {"color": paint.color}}},
+        {"depends_on": [Source(UsageRecord, fields=["model", "model_id"]), Paint]},
+        {"depends_on": [stock, Source(stock, scope="color")]},
+        {"hydrate": [{"color": Color.RED}, {"color": "blue", "doubled": True}]},
+        {"hydrate": lambda: pytest.fail("a check must not ask for the variants: that may cost anything")},
+    ],
+)
+def test_what_is_declared_rightly_is_silent(options: dict[str, Any], declare: Any) -> None:
+    """Every form of `depends_on` and `hydrate` passes."""
+    declare(by_color, **options)
+    assert ids() == []
+
+
+@pytest.mark.parametrize(
+    ("router", "named"),
+    [
+        (Sends(Paint, read="replica"), ["tests.Paint", "'replica'"]),
+        (Sends(Paint, write="other", read="other"), ["tests.Paint", "'other'"]),
+        (Sends(ModelRecord, read="replica"), ["catalog.ModelRecord", "'replica'"]),
+        (Sends(StatisticEntry, read="replica"), ["StatisticEntry", "'replica'"]),
+    ],
+)
+def test_a_router_that_reads_elsewhere_is_an_error(router: Sends, named: list[str], settings: Settings) -> None:
+    """Sources, models on their paths and the app's own are read where the statistic's rows are."""
+    settings.DATABASE_ROUTERS = [router]
+    assert set(ids()) == {"E012"}
+    assert all(name in message.msg for message in found() for name in named)
+
+
+@pytest.mark.parametrize(
+    ("router", "expected"), [([], ["E012", "E012"]), ([Sends(User, read="second", write="second")], [])]
+)
+def test_sources_belong_in_the_database_of_using(
+    router: list[Sends], expected: list[str], declare: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source that no router sends to the database of `using` is an error, for its reads and its writes."""
+    monkeypatch.setitem(connections.databases, "second", connections.databases["default"])
+    settings.DATABASE_ROUTERS = router
+    declare(by_color, depends_on=[User], using="second")
+    assert ids() == expected
+
+
+def test_memory_of_one_process_is_for_one_process() -> None:
+    """In production, in-process memory is reported; a hint at what serves several processes is given."""
+    assert ids(deploy=True) == ["W011"]
+
+
+def test_the_kill_switch_is_reported(conf: Any) -> None:
+    """In production, ENABLED=False is reported."""
+    conf(ENABLED=False)
+    assert ids() == []
+    assert ids(deploy=True) == ["W011", "W014"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "policy", "expected"),
+    [
+        ("100mb", "allkeys-lru", ["W012"]),
+        ("100mb", "volatile-lru", []),
+        ("100mb", "noeviction", []),
+        ("0", "allkeys-lru", []),
+    ],
+)
+@pytest.mark.usefixtures("on_valkey")
+def test_a_server_that_evicts_generations_is_reported(limit: str, policy: str, expected: list[str]) -> None:
+    """In production the server is asked: policies for all keys evict generations, once there is a limit."""
+    cache: Any = caches["statistics"]
+    server = cache.client.get_client()
+    before = server.config_get("maxmemory*")
+    try:
+        server.config_set("maxmemory", limit)
+        server.config_set("maxmemory-policy", policy)
+        hot.note_tick(time())
+        assert ids(deploy=True) == expected
+    finally:
+        for name in ("maxmemory", "maxmemory-policy"):
+            server.config_set(name, before[name])
+
+
+def test_a_server_that_does_not_answer_is_reported(settings: Settings) -> None:
+    """In production, not knowing what the server evicts is a message of its own, not a crash."""
+    use(settings, REDIS_CACHE)
+    assert ids() == []
+    assert ids(deploy=True) == ["W013"]
+
+
+class DatabaseOnDelete:
+    """What Django 6.1 calls its `DB_CASCADE`."""
+
+
+def test_rows_that_the_database_deletes_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source with such a relation is W004; one without is silent."""
+    statistic(name="tests.items", depends_on=[Item])(give)
+    assert check_sources() == []
+    monkeypatch.setattr(Item._meta.get_field("order").remote_field, "on_delete", DatabaseOnDelete())
+    assert {found.id for found in check_sources()} == {"statistics_cache.W004"}
+
+
+def give() -> int:
+    """Give a number."""
+    return 1
