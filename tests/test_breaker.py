@@ -10,12 +10,11 @@ from django.core.cache import caches
 from django_redis.exceptions import ConnectionInterrupted
 from redis.connection import Connection
 
-from project.settings import redis_cache
 from statistics_cache.breaker import Breaker
 from statistics_cache.hot import entries as hot
 from statistics_cache.signals import breaker_changed
 from tests.samples import Color, Computed, stock
-from tests.servers import own_valkey
+from tests.servers import own_valkey, patient_cache
 
 
 class Clock:
@@ -105,7 +104,7 @@ def test_outages_are_a_closed_list(error: Exception, outage: bool) -> None:
 def test_a_refused_server_falls_back_to_the_table(settings: object) -> None:
     """With the server gone a read is answered by the table, at once and then without asking the server again."""
     with own_valkey() as server:
-        settings.CACHES = settings.CACHES | {"statistics": redis_cache(f"{server.connection_url}/1")}  # type: ignore[attr-defined]
+        settings.CACHES = settings.CACHES | {"statistics": patient_cache(f"{server.connection_url}/1")}  # type: ignore[attr-defined]
         assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed", "hot"]
     assert [stock.answer(Color.RED).tier for _ in range(3)] == ["cold"] * 3
     assert hot.breaker.is_open
@@ -120,7 +119,7 @@ def test_a_refused_server_falls_back_to_the_table(settings: object) -> None:
 def test_a_server_that_comes_back_is_used_again(settings: object) -> None:
     """After the pause one read probes, and from then on reads are hot."""
     with own_valkey() as server:
-        settings.CACHES = settings.CACHES | {"statistics": redis_cache(f"{server.connection_url}/1")}  # type: ignore[attr-defined]
+        settings.CACHES = settings.CACHES | {"statistics": patient_cache(f"{server.connection_url}/1")}  # type: ignore[attr-defined]
         hot.breaker.failed(ConnectionError())
         assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed", "cold"]
         hot.breaker.retry_at = 0.0

@@ -39,13 +39,14 @@ from tests.outages.declared import declare
 from tests.outages.hot_tier import GONE, MAX_PAYLOAD, keys
 from tests.outages.others import HOUR
 from tests.outages.proxy import HOST, Proxy, unix
-from tests.outages.servers import Pair, Valkey, until
+from tests.outages.servers import Pair, Valkey
 from tests.outages.table import ON_POSTGRES, ON_SQLITE, STRANGE, Outage
 from tests.outages.verbs import VERBS, Verb, check_given
 from tests.outages.world import REFUSALS, SOCKET_TIMEOUT, Done, Pauses, World, connected, slow_breakers
 from tests.routers import TestRouter
 from tests.samples import Color
 from tests.servers import URL
+from tests.waiting import until
 
 SLACK = 1.0  # seconds that a busy machine may add to a timeout
 PATIENCE = 1.5  # seconds: one socket timeout, and what a busy machine takes; below the 2 s of a delayed reply

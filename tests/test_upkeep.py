@@ -34,12 +34,12 @@ from tests.messages import Messages
 from tests.models import Paint
 from tests.outages.world import connected
 from tests.samples import TTL, Color, Computed, Stock, count_stock, shelf, stock
+from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.django_db(databases=["default", "postgres"]), pytest.mark.usefixtures("backend")]
 
 WITH_THREADS = pytest.mark.django_db(transaction=True, databases=["default", "postgres"])
 ON_POSTGRES = pytest.mark.parametrize("backend", BACKENDS[2:], indirect=True, ids="-".join)
-PATIENCE = 30.0  # seconds until a test that waits for a thread fails
 RED: dict[str, Any] = {"color": Color.RED, "doubled": False}
 BLUE = RED | {"color": Color.BLUE}
 RED_TWICE, BLUE_TWICE = RED | {"doubled": True}, BLUE | {"doubled": True}

@@ -14,8 +14,9 @@ import redis
 
 from statistics_cache.broker.schedule import REFRESH
 from tests.figures import Figure
+from tests.waiting import pass_time, until
 from tests.worker.agreed import BRIEF_STALE, COLORS, TIME_LIMIT, WARM
-from tests.worker.crew import Crewman, Seen, pass_time, until
+from tests.worker.crew import Crewman, Seen
 from tests.worker.outages import deaf, refused, stoppable
 from tests.worker.servers import BREAKER_PAUSE, LEASE_TTL, QUEUE, TICK, Site, sites
 

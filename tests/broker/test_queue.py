@@ -26,6 +26,7 @@ from tests.conftest import BACKENDS, Backend
 from tests.messages import Messages
 from tests.models import Paint
 from tests.samples import Color, Computed, Stock, count_stock, shelf, stock
+from tests.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "postgres"]),
@@ -37,7 +38,6 @@ ON_VALKEY = pytest.mark.parametrize("backend", BACKENDS[1:2], indirect=True, ids
 NOWHERE = "amqp://127.0.0.1:1//"  # refuses at once
 RED = {"statistic": "tests.shelf", "parameters": '{"color":"red"}'}
 READERS = 40
-PATIENCE = 30.0  # seconds until a test that waits for a thread fails
 
 
 READS: dict[str, Callable[[Statistic[Any, Stock]], object]] = {

@@ -24,6 +24,7 @@ from tests.conftest import BACKENDS, Backend
 from tests.messages import Messages
 from tests.models import Item, Order, Paint, Region
 from tests.samples import Color, Computed, counted, shades, shelf, stock, total
+from tests.waiting import PATIENCE
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "postgres"]),
@@ -257,7 +258,7 @@ def test_two_transactions_that_move_one_row_take_turns(backend: Backend, atomic:
             move(mine, "blue")
             waiting = thread.submit(closing, move, theirs, "green")
             wait_for_lock(backend)
-        waiting.result(30)
+        waiting.result(PATIENCE)
     assert Item.objects.get().color == "green"
     scopes = [scope for name, scope in logged() if name == "tests.tints"]
     assert scopes == ['color="blue"', 'color="blue"', 'color="green"', 'color="red"']

@@ -90,7 +90,7 @@ def place(valkey: ValkeyServer, tmp_path: Path) -> dict[str, str]:
         client.flushdb()
     unset = {"DATABASE_URL", "STATISTICS_CACHE"}
     own = {
-        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "DJANGO_SETTINGS_MODULE": "tests.soak.settings",
         "RUN_DIR": str(tmp_path),
         "REDIS_URL": f"{valkey.connection_url}/9",
         "CELERY_BROKER_URL": f"{valkey.connection_url}/8",

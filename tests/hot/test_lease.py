@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from time import time
 from typing import Any
 
 import pytest
@@ -25,6 +24,7 @@ from tests.messages import Messages
 from tests.models import Paint
 from tests.samples import Color, Computed, Stock, nested, shelf, stock
 from tests.servers import URL
+from tests.waiting import PATIENCE, until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "postgres"]),
@@ -33,7 +33,6 @@ pytestmark = [
 
 ROOT = Path(__file__).parent.parent.parent
 THREADS = 24  # in each of four processes: PostgreSQL allows a hundred connections, and who gets none computes
-PATIENCE = 30.0  # seconds until a test that waits for a thread fails
 
 
 class Gate:
@@ -85,10 +84,7 @@ def waiting() -> int:
 
 def wait_for_followers(number: int) -> None:
     """Wait until so many threads wait for a flight."""
-    deadline = time() + PATIENCE
-    while waiting() < number:
-        assert time() < deadline
-        threading.Event().wait(0.005)
+    until(lambda: waiting() >= number, f"{number} threads that wait for a flight")
 
 
 def start(threads: ThreadPoolExecutor, number: int, function: Callable[..., Any]) -> list["Future[Any]"]:
@@ -304,11 +300,15 @@ def test_a_lease_is_given_back_when_a_cache_that_was_out_answers_again(gate: Gat
     gate.opened.set()
     gate.result = out_meanwhile
     stock(Color.RED)
-    gate.result, deadline = None, time() + PATIENCE
-    while hot.breaker.is_open:
-        assert time() < deadline
-        hot.last_tick()  # asks the cache, as any read does
+    gate.result = None
+    until(is_asked_again, "a cache that answers again")
     assert caches["statistics"].get(lease_of(Color.RED)) is None
+
+
+def is_asked_again() -> bool:
+    """Ask the cache, as any read does, and tell whether it is believed in."""
+    hot.last_tick()
+    return not hot.breaker.is_open
 
 
 def out_meanwhile(_: Color) -> Stock:
@@ -436,7 +436,7 @@ def test_callers_in_four_processes_compute_once(backend: Backend, valkey: Valkey
         assert process.stdin
         process.stdin.write("\n")
         process.stdin.flush()
-    outputs = [process.communicate(timeout=60)[0].split(maxsplit=1) for process in processes]
+    outputs = [process.communicate(timeout=PATIENCE)[0].split(maxsplit=1) for process in processes]
     assert sum(int(computes) for computes, _ in outputs) == 1
     assert {values.strip() for _, values in outputs} == {"{0}"}
 

@@ -15,6 +15,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tests.models import Paint
+from tests.waiting import PATIENCE
 
 from .database import NAMES
 from .operations import Operation, driver
@@ -23,7 +24,6 @@ from .searching import Found, Step
 from .world import GLUED, SILENT, Blocked, Violation, World, apply
 
 LOCK_WAIT = 0.05  # seconds after which a thread that has not come back is taken to wait for a lock
-PATIENCE = 20.0  # seconds after which threads that all wait are a fault
 
 
 class Stop(BaseException):

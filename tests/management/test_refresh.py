@@ -25,10 +25,11 @@ from statistics_cache.declaring.declaration import Variant
 from statistics_cache.hot import lease
 from statistics_cache.management import refreshing
 from statistics_cache.models import StatisticEntry
-from tests.commanding import PATIENCE, Moods, declare, failed, helps, key, refuse, run, sizes
+from tests.commanding import Moods, declare, failed, helps, key, refuse, run, sizes
 from tests.conftest import Backend
 from tests.messages import Messages
 from tests.samples import Color, Computed, shades, shelf, stock, total
+from tests.waiting import PATIENCE
 
 databases = ["default", "postgres"]
 pytestmark = [pytest.mark.django_db(databases=databases), pytest.mark.usefixtures("backend")]

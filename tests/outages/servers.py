@@ -2,27 +2,18 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import redis
 
 from tests.outages.proxy import HOST, Proxy, tcp
 from tests.servers import own_valkey
+from tests.waiting import PATIENCE, until
 
 AT_ONCE = {"repl-diskless-sync-delay": 0, "enable-debug-command": "yes"}  # a replica is served without a delay
-PATIENCE = 30.0  # seconds until a server that does not come is a failure
-
-
-def until(happened: Callable[[], bool], what: str) -> None:
-    """Wait for something to be true; fail after a while."""
-    deadline = monotonic() + PATIENCE
-    while not happened():
-        assert monotonic() < deadline, what
-        sleep(0.005)
 
 
 class Valkey:

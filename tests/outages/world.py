@@ -17,8 +17,9 @@ from statistics_cache.hot import entries as hot
 from tests.messages import Messages
 from tests.models import Paint
 from tests.outages.proxy import Proxy
-from tests.outages.servers import Pair, Valkey, until
+from tests.outages.servers import Pair, Valkey
 from tests.samples import Color, Stock
+from tests.waiting import until
 
 PROOF_INTERVAL = 30.0
 SOCKET_TIMEOUT = 0.2  # seconds that one call may wait for a server that is out

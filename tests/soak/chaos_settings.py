@@ -1,7 +1,8 @@
 """The soak's settings where servers are hurt: impatient, so that a run of seconds goes through many outages."""
 
+from project.settings import redis_cache
 from tests.soak.settings import *  # noqa: F403
-from tests.soak.settings import DATABASES, REDIS_URL, redis_cache
+from tests.soak.settings import DATABASES, REDIS_URL
 
 TIMEOUT = 0.3
 PROOF_INTERVAL = 3.0

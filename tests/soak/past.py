@@ -2,17 +2,14 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
-from time import monotonic, sleep
+from collections.abc import Collection
 from typing import Any
 
 import psycopg
 
 from tests.soak.hurting import DIRECT, ORACLE
 from tests.soak.picture import Picture, Row
-
-PATIENCE = 30.0  # seconds until a session that was told to end has ended
-PAUSE = 0.01
+from tests.waiting import until
 
 Known = tuple[dict[str, Row], list[tuple[str, int]], dict[int, int], frozenset[int]]
 
@@ -33,14 +30,9 @@ class Past:
             os.environ[DIRECT], autocommit=True, application_name=ORACLE
         )
 
-    def settle(self, sessions: Iterable[int]) -> Known:
+    def settle(self, sessions: Collection[int]) -> Known:
         """End sessions of the app, so that nothing of theirs can still be committed, and look."""
-        deadline = monotonic() + PATIENCE
-        left = set(sessions)
-        while left := {pid for pid in left if self.ends(pid)}:
-            if monotonic() > deadline:
-                raise TimeoutError(f"sessions {left} did not end in {PATIENCE:g} s")
-            sleep(PAUSE)
+        until(lambda: not any(self.ends(pid) for pid in sessions), f"sessions {sessions} that were told to end")
         return self.look()
 
     def ends(self, pid: int) -> bool:

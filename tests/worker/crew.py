@@ -5,16 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event
-from time import monotonic
 from typing import Any, NamedTuple
 
+from tests.waiting import PATIENCE, until
+
 ROOT = Path(__file__).parent.parent.parent
-PATIENCE = 30.0  # seconds until a test that waits for another process fails
-PAUSE = 0.02  # seconds until it is looked again
 
 
 class Seen(NamedTuple):
@@ -25,19 +23,6 @@ class Seen(NamedTuple):
     tier: str
     value: int
     seconds: float
-
-
-def pass_time(seconds: float) -> None:
-    """Let the processes go on meanwhile."""
-    Event().wait(seconds)
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait until something holds."""
-    deadline = monotonic() + PATIENCE
-    while not condition():
-        assert monotonic() < deadline, f"not within {PATIENCE:g} s"
-        pass_time(PAUSE)
 
 
 class Process:

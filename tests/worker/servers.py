@@ -14,7 +14,8 @@ import redis
 from statistics_cache.broker.schedule import TICK as TICK_TASK
 from tests.servers import own_valkey
 from tests.soak.servers import database
-from tests.worker.crew import Crewman, Process, until
+from tests.waiting import until
+from tests.worker.crew import Crewman, Process
 from tests.worker.notebook import Notebook
 
 P = TypeVar("P", bound=Process)
