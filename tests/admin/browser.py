@@ -2,26 +2,30 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.test import Client
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.waiting import PATIENCE
+
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+WANTED = "chromium and chromedriver are not on PATH: apt-get install chromium chromium-driver (on Debian)"
 AXE = os.environ.get("AXE_CORE", "")  # the file axe.min.js of the npm package axe-core
 IN_CI = bool(os.environ.get("CI"))  # there nothing is skipped
 SHOTS = os.environ.get("SCREENSHOTS", "")  # a folder to leave screenshots in, for whoever wants to look
 SIZE = (1440, 1000)
-PATIENCE = 20  # seconds for a page
+LEAVE = "window.isLeft = true"  # of the window that a page has; the next page has another
+HAS_COME = "return !window.isLeft && document.readyState === 'complete' && document.querySelector('#footer') !== null"
 
 
 class Browser:
@@ -79,10 +83,14 @@ class Browser:
 
     def follow(self, selector: str) -> None:
         """Click on an element that leads to another page, and wait until that is there."""
-        before = self.find("html")
+        self.driver.execute_script(LEAVE)
         self.click(selector)
-        WebDriverWait(self.driver, PATIENCE).until(staleness_of(before))
-        self.find("#footer")
+        self.until(lambda: self.driver.execute_script(HAS_COME), f"a page behind {selector}")
+
+    def until(self, happened: Callable[[], object], what: str) -> None:
+        """Wait until something holds; while one page goes and another comes, the driver has many words for neither."""
+        waiting = WebDriverWait(self.driver, PATIENCE, ignored_exceptions=[WebDriverException])
+        waiting.until(lambda _: happened(), what)
 
     def complaints(self) -> list[str]:
         """Give what the console has said since it was last asked: violations of the policy, errors, missing files."""
@@ -124,6 +132,8 @@ def chromium() -> Iterator[Chrome]:
     driver = Chrome(options=options, service=Service(DRIVER))
     driver.set_window_size(*SIZE)
     driver.implicitly_wait(0)
+    driver.set_script_timeout(PATIENCE)
+    driver.set_page_load_timeout(PATIENCE)
     try:
         yield driver
     finally:

@@ -10,6 +10,10 @@ from django.core.management import call_command
 
 from project.catalog.models import Category, ModelRecord
 
+WANTED = (
+    "MODEL_REFERENCE names no folder: git clone https://github.com/Haidra-Org/AI-Horde-image-model-reference, "
+    "and let it name that"
+)
 MakeModel = Callable[..., ModelRecord]
 
 
@@ -27,8 +31,8 @@ def make_model(db: None) -> MakeModel:
 def reference_folder() -> Path:
     """The public reference files, which are no part of the project."""
     folder = os.environ.get("MODEL_REFERENCE")
-    if not folder:
-        pytest.skip("MODEL_REFERENCE does not name the folder of the public reference files")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip(WANTED)
     return Path(folder)
 
 
