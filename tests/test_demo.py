@@ -19,10 +19,10 @@ import pytest
 import redis
 
 from project.valkey import HOST, free_port
+from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent
 MANAGE = [sys.executable, "-u", str(ROOT / "manage.py")]
-PATIENCE = 30  # seconds until a page that does not come fails a test
 ENTRIES = "statistics_cache/statisticentry/"
 Run = Callable[..., "subprocess.Popen[str]"]
 
@@ -133,6 +133,12 @@ def line_of(process: "subprocess.Popen[str]", pattern: str) -> "re.Match[str]":
     raise AssertionError(f"it ended before {pattern}")
 
 
+def is_served(port: int) -> bool:
+    """Tell whether somebody listens."""
+    with socket.socket() as client:
+        return client.connect_ex((HOST, port)) == 0
+
+
 def left_of(run_dir: Path) -> list[int]:
     """Give the processes that were told to work in a folder."""
     found = []
@@ -151,6 +157,7 @@ def test_the_demo_serves_until_it_is_stopped(run: Run, tmp_path: Path, number: s
     url = server_of(demo)
     found = line_of(demo, r"admin: (http://127.0.0.1:\d+/admin/)  user: (\w+)  password: (\S+)")
     line_of(demo, r"worker \|.* ready\.")
+    until(lambda: is_served(port), "the web server of the demo")
     browser = Browser(found[1])
     assert "Site administration" in browser.log_in(found[2], found[3])
     page = browser.get(ENTRIES)
