@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -22,7 +24,7 @@ def test_every_answer_under_every_write_keeps_every_promise() -> None:
 
 def test_a_write_that_is_not_logged_is_caught() -> None:
     """Without the log row of a deleted item an old value is proved, and given as fresh: the soak ends at once."""
-    done = soak("--seconds", "60", "--broken", "deleted")
+    done = soak("--seconds", str(PATIENCE), "--broken", "deleted")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "violation: soak." in done.stdout
     assert "due was change" in done.stdout
@@ -38,7 +40,7 @@ def test_outages_of_every_server_break_no_promise() -> None:
 
 def test_a_hot_copy_that_is_believed_for_ever_is_caught() -> None:
     """Without the age of its proof what an older state of the cache holds is given as fresh, and stays so."""
-    done = soak("--chaos", "--seconds", "60", "--broken", "proof", "--only", "cache restored")
+    done = soak("--chaos", "--seconds", str(PATIENCE), "--broken", "proof", "--only", "cache restored")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "violation: soak." in done.stdout
     assert "due was change" in done.stdout

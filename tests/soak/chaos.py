@@ -193,15 +193,20 @@ class Chaos:
     done: Counter[str] = field(default_factory=Counter)
 
     def run(self, seconds: float) -> None:
-        """Bring outages about until the time is over, then demand that everything converges."""
+        """Bring outages about until time is over and each server was hurt, then demand that everything converges."""
         self.await_begun()
         chance, until = Random(f"{self.seed} chaos"), monotonic() + seconds
         deck: list[Outage] = []
-        while self.crew.is_working() and monotonic() < until:
+        while self.crew.is_working() and (monotonic() < until or self.unhurt()):
             self.pause(chance.uniform(*QUIET))
             deck = deck or self.deal(chance)
             self.strike(chance, self.draw(deck, chance))
         self.converge()
+
+    def unhurt(self) -> set[str]:
+        """Give what no outage has hurt yet, of all that is to be."""
+        hurt = {outage.what for outage in self.outages if self.done[str(outage)]}
+        return {outage.what for outage in self.outages} - hurt
 
     def await_begun(self) -> None:
         """Wait until readers and writers are at work: how they start is nothing that an outage may hit."""

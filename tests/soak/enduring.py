@@ -19,6 +19,7 @@ from tests.soak.reading import Reader
 from tests.soak.tally import Tally
 from tests.soak.verdict import Lost, Violation
 from tests.soak.writing import PAUSE, Step, Writer
+from tests.waiting import PATIENCE
 
 OUT = (OperationalError, InterfaceError)  # what Django raises while a database is out
 DOCUMENTED: dict[type[Exception], str] = {
@@ -32,7 +33,7 @@ BREATH = 0.004  # seconds between a thread's reads: on a small machine writers, 
 READS = 12  # checked reads for each write: fewer than in the plain soak, for outages slow readers down
 # Outages; writers rest, so that nothing they deliver hides what is undelivered; writers end; all must have converged.
 CHAOS, REST, CALM, LAST = range(4)
-CONVERGED = 20.0  # seconds in which an entry must be fresh, once servers are well and what was believed is not any more
+CONVERGED = PATIENCE  # seconds in which an entry gets fresh, once servers are well and what was believed is no more
 AGAIN = 0.05  # seconds until it is looked at again
 
 
