@@ -16,13 +16,14 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class Seen(NamedTuple):
-    """What a reader was given, and how long that took."""
+    """What a reader was given, how long that took, and how often the broker was asked for it."""
 
     state: str
     reason: str | None
     tier: str
     value: int
     seconds: float
+    asked: int
 
 
 class Process:

@@ -9,8 +9,9 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-from time import monotonic, perf_counter, sleep
+from itertools import cycle, islice
+from threading import Barrier, local
+from time import perf_counter, sleep
 from typing import Any
 
 from celery import current_app
@@ -19,6 +20,7 @@ from django.core.management import call_command
 from django.db import connections, transaction
 
 from statistics_cache.api import registry
+from statistics_cache.broker import queue
 from statistics_cache.broker.queue import Wanted
 from statistics_cache.broker.schedule import TICK
 from statistics_cache.cold import changelog
@@ -26,16 +28,36 @@ from statistics_cache.models import StatisticEntry, StatisticInvalidation, Stati
 from tests.models import Paint
 from tests.worker.statistics import followed
 
-Seen = tuple[str, str | None, str, int, float]
+Seen = tuple[str, str | None, str, int, float, int]
+
+
+class Asked(local):
+    """How often a thread has sent the broker a message, or has tried to."""
+
+    times = 0
+
+
+own = Asked()
+
+
+def count_asked() -> None:
+    """Count from now on."""
+    send = queue.send
+
+    def counted(task: Any, wanted: Wanted) -> None:
+        own.times += 1
+        send(task, wanted)
+
+    queue.send = counted
 
 
 def read(statistic: str, color: str) -> Seen:
-    """Ask once, and tell what was given after how many seconds."""
+    """Ask once, and tell what was given, after how many seconds, and how often the broker was asked for it."""
     asked = registry.get(f"worker.{statistic}")
-    began = perf_counter()
+    began, before = perf_counter(), own.times
     given = asked.answer(color)
     seconds = perf_counter() - began
-    return given.state, given.reason, given.tier, given.value, seconds
+    return given.state, given.reason, given.tier, given.value, seconds, own.times - before
 
 
 def read_at_once(statistic: str, colors: list[str]) -> list[Seen]:
@@ -53,14 +75,23 @@ def read_at_once(statistic: str, colors: list[str]) -> list[Seen]:
         return list(threads.map(reader, colors))
 
 
-def watch(statistic: str, colors: list[str], seconds: float, pause: float) -> list[Seen]:
-    """Ask again and again, for one colour after another."""
-    end = monotonic() + seconds
+def watch(statistic: str, colors: list[str], times: int, pause: float) -> list[Seen]:
+    """Ask so many times, for one colour after another."""
     seen: list[Seen] = []
-    while monotonic() < end:
-        seen.append(read(statistic, colors[len(seen) % len(colors)]))
+    for color in islice(cycle(colors), times):
+        seen.append(read(statistic, color))
         sleep(pause)
     return seen
+
+
+def end_pause() -> None:
+    """Let the broker's breaker have rested for long enough."""
+    queue.breaker.retry_at = 0.0
+
+
+def is_resting() -> bool:
+    """Tell whether the broker's breaker is open."""
+    return queue.breaker.is_open
 
 
 def write(color: str, pots: int = 1) -> None:
@@ -79,7 +110,7 @@ def row(statistic: str, color: str) -> dict[str, Any]:
     key = registry.get(f"worker.{statistic}").declaration.variant((color,), {}).key
     found = StatisticEntry.objects.filter(key=key).first() or StatisticEntry()
     computed_at = found.computed_at and found.computed_at.timestamp()
-    recorded = {"failures": found.failures, "last_error": found.last_error}
+    recorded = {"failures": found.failures, "last_error": found.last_error, "costs": found.costs}
     return recorded | {"payload": found.payload, "computed_at": computed_at}
 
 
@@ -120,7 +151,21 @@ def migrate() -> None:
 
 ORDERS: dict[str, Callable[..., Any]] = {
     order.__name__: order
-    for order in (read, read_at_once, watch, write, write_unseen, row, log, folded, tick, clean, migrate)
+    for order in (
+        read,
+        read_at_once,
+        watch,
+        end_pause,
+        is_resting,
+        write,
+        write_unseen,
+        row,
+        log,
+        folded,
+        tick,
+        clean,
+        migrate,
+    )
 }
 
 
@@ -128,6 +173,7 @@ def main() -> None:
     """Do one order after another."""
     if os.environ.get("BROKEN") == "state":
         Wanted.state = "0"  # type: ignore[method-assign,assignment]
+    count_asked()
     print("ready", flush=True)  # noqa: T201
     for line in sys.stdin:
         name, arguments = json.loads(line)

