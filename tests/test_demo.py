@@ -88,7 +88,8 @@ def test_the_demo_shows_what_it_says(run: Run) -> None:
 def test_the_values_survive_the_demo(run: Run) -> None:
     """Without the server `show_statistics` prints every value from the table."""
     demo = run("demo", "--no-serve", "--usage", "500")
-    demo.communicate()
+    _, errors = demo.communicate()
+    assert (demo.returncode, errors) == (0, "")
     shown, errors = run("show_statistics", "catalog.*", "--values", "--format", "json").communicate()
     rows = json.loads(shown)
     assert (len(rows), errors) == (50, "")
