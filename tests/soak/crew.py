@@ -22,11 +22,12 @@ from tests.soak.reading import Reader
 from tests.soak.tally import Tally
 from tests.soak.verdict import Lost, Violation
 from tests.soak.writing import Writer
+from tests.waiting import PATIENCE
 
 READERS, THREADS, WRITERS = 4, 4, 2
 YIELDING = 5  # the niceness of readers: they never have to wait long, and writers keep pace with them
 IDLE = 0.01  # seconds until an empty queue is looked at again
-ENDING = 120  # seconds that a worker has to end; one who has not hangs
+ENDING = 2 * PATIENCE  # seconds that a worker has to end, what it waits for included; one who has not hangs
 Group = list[Callable[[], None]]
 FORK = multiprocessing.get_context("fork")  # with Django set up once
 
