@@ -20,7 +20,8 @@ from .exceptions import (
 if TYPE_CHECKING:
     from .api import Statistic, statistic
     from .broker.schedule import BEAT_SCHEDULE
-    from .changing.managers import StatisticsQuerySet, StatisticsSource, invalidates
+    from .changing.invalidating import invalidates
+    from .changing.managers import StatisticsQuerySet, StatisticsSource
 
 __all__ = [
     "BEAT_SCHEDULE",
@@ -50,7 +51,7 @@ LATE = {
     "statistic": ".api",
     "StatisticsQuerySet": ".changing.managers",
     "StatisticsSource": ".changing.managers",
-    "invalidates": ".changing.managers",
+    "invalidates": ".changing.invalidating",
 }
 
 

@@ -17,10 +17,12 @@ class StatisticsCacheConfig(AppConfig):
         """Import what registers itself; see to it that what a process counted is not lost with it."""
         from . import checks, tasks  # noqa: F401  (both need the app registry)
         from .api import registry
+        from .changing import migrating
         from .changing.receiving import watch
         from .hot import counters
 
         autodiscover_modules("statistics")
         for statistic in registry.all():
             watch(statistic.declaration)
+        migrating.connect()
         atexit.register(counters.flush)

@@ -14,8 +14,8 @@ from django.db import connections
 
 from .broker import queue
 from .broker.queue import Wanted
+from .changing import checking
 from .changing.watching import models_of
-from .cold import proving
 from .cold import rows as cold
 from .cold.transactions import after_commit, in_transaction, is_dirty, is_overtaken, mark
 from .conf import check_size, limits, limits_of, may_serve, settings
@@ -367,7 +367,7 @@ def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]
     """Take the token of a compute that begins now: times, then hot generations, then the database's.
 
     There is none while the database is out (nothing that is computed could be proved), nor in a transaction that
-    changed a source (nobody else may see what is computed): then nothing is stored.
+    changed a source (nobody else may see what is computed), nor while a change is unchecked: then nothing is stored.
     """
     alias = cold.alias_of(declaration)
     if is_dirty(alias, declaration.name):
@@ -375,10 +375,12 @@ def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]
     at = microseconds(time())
     taken = mark(alias, declaration.name)
     hot_tokens = hot.read(declaration, variant).tokens or hot.start_tokens(declaration, [variant])[0]
-    proofs = proving.prove(declaration, [variant])
+    proofs = checking.prove(declaration, [variant])
     if proofs is None:
         return Search(None)
     proof = proofs[variant.key]
+    if not proof.is_checked:
+        return Search(None)
     return Search(None, Capture(at, at, hot_tokens, proof.database, taken), proof.row)
 
 

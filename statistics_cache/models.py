@@ -2,11 +2,20 @@
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from .declaring.declaration import FINGERPRINT_LENGTH, MAX_NAME
 from .declaring.keys import MAX_LENGTH
 
 KEPT_COSTS = 24  # the last computes an entry remembers, for its sparkline
+
+
+class Undumped(models.Manager["models.Model"]):
+    """What `dumpdata` finds: nothing. What is stored here is made of other rows, and belongs to this database alone."""
+
+    def get_queryset(self) -> models.QuerySet[models.Model]:
+        """Give no rows."""
+        return super().get_queryset().none()
 
 
 class StatisticEntry(models.Model):
@@ -31,9 +40,13 @@ class StatisticEntry(models.Model):
     retry_at = models.DateTimeField(null=True, help_text="No compute is tried before this moment.")
     failed_generation = models.BigIntegerField(null=True, help_text="The generation at which the last compute failed.")
 
+    objects = models.Manager()
+    dumped = Undumped()
+
     class Meta:
         """The key is unique per schema; due entries are found by age, per statistic, and failing ones at once."""
 
+        default_manager_name = "dumped"
         verbose_name = "statistic entry"
         verbose_name_plural = "statistic entries"
         constraints = (models.UniqueConstraint(fields=["key", "schema"], name="statistic_entry_unique"),)
@@ -52,17 +65,26 @@ class StatisticEntry(models.Model):
 
 
 class StatisticInvalidation(models.Model):
-    """One change of one scope, written in the transaction that made it: append only, folded by the tick."""
+    """One change of one scope, written in the transaction that made it: append only, folded by the tick.
+
+    An unchecked row has the scope `?` and says in `via` from which keys its scopes are read: after the commit, rows of
+    these scopes take its place.
+    """
 
     statistic = models.CharField(max_length=MAX_NAME)
     scope = models.CharField(max_length=MAX_LENGTH, blank=True)
     jump = models.BigIntegerField(help_text="A random positive number: two histories never reach one sum.")
     cause = models.CharField(max_length=200, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    via = models.TextField(null=True, help_text="The keys from which an unchecked row's scopes are read, as JSON.")  # noqa: DJ001  (checked is not empty)
+    created_at = models.DateTimeField(db_default=Now(), help_text="By the database's clock.")
+
+    objects = models.Manager()
+    dumped = Undumped()
 
     class Meta:
         """Rows are summed by statistic and scope."""
 
+        default_manager_name = "dumped"
         verbose_name = "statistic invalidation"
         constraints = (models.CheckConstraint(condition=Q(jump__gte=1), name="statistic_jump_positive"),)
         indexes = (models.Index(fields=["statistic", "scope"], name="statistic_invalidation_scope"),)
@@ -80,10 +102,15 @@ class StatisticScope(models.Model):
     base = models.BigIntegerField(default=0)
     last_cause = models.CharField(max_length=200, blank=True)
     changed_at = models.DateTimeField(null=True)
+    folded_at = models.DateTimeField(null=True, help_text="When log rows were last added, by the database's clock.")
+
+    objects = models.Manager()
+    dumped = Undumped()
 
     class Meta:
         """One row per scope."""
 
+        default_manager_name = "dumped"
         verbose_name = "statistic scope"
         constraints = (models.UniqueConstraint(fields=["statistic", "scope"], name="statistic_scope_unique"),)
 

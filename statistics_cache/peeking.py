@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from .changing import checking
 from .cold import proving
 from .cold import rows as cold
 from .cold.proving import Pair
@@ -32,7 +33,7 @@ def peek(declaration: Declaration[..., T], variant: Variant) -> Entry[T] | None:
 def peek_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Peek[T]]:
     """Look at variants: one round trip, one statement, and the judgement of a read."""
     reads = hot.read_many(declaration, variants)
-    proofs = proving.prove(declaration, variants)
+    proofs = checking.prove(declaration, variants)
     if proofs is None:
         pairs = zip(variants, reads, strict=True)
         return [Peek(search_without_database(declaration, *pair).found, None) for pair in pairs]
@@ -78,7 +79,7 @@ def look_together(pairs: Sequence[Pair], numbers: Collection[str] = ()) -> Looks
     """Look at variants of several statistics, and at numbers of the hot tier: one round trip, and one statement for
     each database."""
     reads, tick, found = hot.read_together(pairs, numbers)
-    proofs = proving.prove_together(pairs)
+    proofs = checking.prove_together(pairs)
     looks = [look_at(*pair, read, proof) for pair, read, proof in zip(pairs, reads, proofs, strict=True)]
     return Looks(looks, tick, found)
 

@@ -1,16 +1,17 @@
 """The read path: the hot tier in one round trip; then what the database proves; then a compute."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import random
 from time import time
 from typing import Any, TypeVar
 
 from . import computing
+from .changing import checking
 from .cold import proving
 from .cold import rows as cold
-from .cold.transactions import after_commit_once, has_suspects, in_transaction, is_dirty, mark
+from .cold.proving import Pair
+from .cold.transactions import after_commit_together, has_suspects, in_transaction, is_dirty, mark
 from .conf import limits_of, may_serve, settings
 from .declaring.declaration import Declaration, Variant
 from .entry import (
@@ -101,8 +102,8 @@ def settle(
         return fresh.answer()
     look = partial(search, declaration, variant)
     given = computing.settle(declaration, variant, ended, look, takes_stale=takes_stale)
-    if given.tier == "computed" and in_transaction(alias := cold.alias_of(declaration)):
-        after_commit_once(alias, LookAgain(declaration, variant))
+    if given.tier == "computed" and in_transaction(cold.alias_of(declaration)):
+        look_again(declaration, variant)
     return given
 
 
@@ -194,13 +195,16 @@ def search_cold(
     tokens = [read.tokens for read in reads]
     if None in tokens:
         tokens = hot.start_tokens(declaration, variants)
-    proofs = proving.prove(declaration, variants) if variants else {}
+    proofs = checking.prove(declaration, variants) if variants else {}
     counters.flush_now_and_then()
     if proofs is None:
         return [search_without_database(declaration, *pair) for pair in zip(variants, reads, strict=True)]
     ended: list[Search[T]] = []
     for variant, read, token in zip(variants, reads, tokens, strict=True):
         proof = proofs[variant.key]
+        if not proof.is_checked:
+            ended.append(Search(None))
+            continue
         at = microseconds(read.at)
         captured = Capture(at, at, token, proof.database, taken)
         found = best(declaration, [read.copy, proof.copy], proof, read.at, limits_of(declaration, variant))
@@ -230,21 +234,24 @@ def promote(declaration: Declaration[..., Any], variant: Variant, copy: Copy, ca
     """
     alias = cold.alias_of(declaration)
     if in_transaction(alias):
-        after_commit_once(alias, LookAgain(declaration, variant))
+        look_again(declaration, variant)
     else:
         hot.write(declaration, variant, copy._replace(tier="hot", hot=captured.hot, proved_at=captured.proved_at))
 
 
-@dataclass(frozen=True)
-class LookAgain:
-    """A search for its promotion alone; two for one entry are equal."""
+def look_again(declaration: Declaration[..., Any], variant: Variant) -> None:
+    """After the commit, search for a variant once more, for its promotion: all of one commit together."""
+    name = f"{declaration.fingerprint} {variant.key}"
+    after_commit_together(cold.alias_of(declaration), search_for_all, name, (declaration, variant))
 
-    declaration: Declaration[..., Any]
-    variant: Variant
 
-    def __call__(self) -> None:
-        """Search."""
-        search(self.declaration, self.variant)
+def search_for_all(wanted: Mapping[str, Pair]) -> None:
+    """Search for variants of several statistics: of each statistic in one round trip and one statement."""
+    found: dict[Declaration[..., Any], list[Variant]] = {}
+    for declaration, variant in wanted.values():
+        found.setdefault(declaration, []).append(variant)
+    for declaration, variants in found.items():
+        search_many(declaration, variants)
 
 
 def search_without_database(declaration: Declaration[..., T], variant: Variant, read: hot.Read) -> Search[T]:
@@ -265,7 +272,7 @@ def search_nothing(_: Declaration[..., T], __: Variant) -> Search[T]:
 def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
     """In a transaction that changed a source, find what is stored as stale alone, and take no token."""
     read = hot.read(declaration, variant)
-    proofs = proving.prove(declaration, [variant])
+    proofs = checking.prove(declaration, [variant])
     proof = proofs[variant.key] if proofs else None
     found = proof and best(declaration, [read.copy, proof.copy], proof, read.at, limits_of(declaration, variant))
     if not found or found.state == "expired":
@@ -276,7 +283,7 @@ def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T
 def search_inside(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
     """Within a compute, find only what the database proves; the outer value is then as old as this one."""
     computing.use_statistic(declaration)
-    proofs = proving.prove(declaration, [variant])
+    proofs = checking.prove(declaration, [variant])
     proof = proofs[variant.key] if proofs else None
     found = proof and best(declaration, [proof.copy], proof, microseconds(time()), limits_of(declaration, variant))
     if not found or found.state != "fresh":

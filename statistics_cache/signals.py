@@ -42,6 +42,12 @@ visibility_failed = Signal()
 refresh_refused = Signal()
 """Sent with `statistic`, `error` when a message asks for a refresh that nobody can do; it is dropped."""
 
+scope_failed = Signal()
+"""Sent with `statistic`, `error` when the scope of a changed row cannot be worked out: every scope of it falls."""
+
+tables_missing = Signal()
+"""Sent once with `database` when the app's tables are not there, or may not be written: nothing is stored."""
+
 
 def name_of(error: Exception | None) -> str | None:
     """Name the class of an error: its text may hold values."""
@@ -105,3 +111,17 @@ def log_visibility_failed(statistic: str, error: Exception, **_: Any) -> None:
 def log_refresh_refused(statistic: object, error: Exception, **_: Any) -> None:
     """Log one line per message."""
     logger.warning("refresh refused", extra={"statistic": f"{statistic!r:.100}", "error": name_of(error)})
+
+
+@receiver(scope_failed)
+def log_scope_failed(statistic: str, error: Exception, **_: Any) -> None:
+    """Log one line per write."""
+    message = "scope failed: every scope of the statistic falls"
+    logger.error(message, extra={"statistic": statistic, "error": name_of(error)})
+
+
+@receiver(tables_missing)
+def log_tables_missing(database: str, **_: Any) -> None:
+    """Log one line per process."""
+    message = "the tables of statistics_cache are missing or may not be written: run `manage.py migrate`"
+    logger.error(message, extra={"database": database})

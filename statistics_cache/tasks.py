@@ -11,7 +11,7 @@ from . import computing, upkeep
 from .api import registry
 from .broker.queue import ASKED_AT
 from .broker.schedule import JSON, REFRESH, TICK
-from .cold import proving
+from .changing import checking
 from .declaring.declaration import Declaration, Variant
 from .entry import CLOCK_TOLERANCE
 from .exceptions import ParameterError, UnknownStatistic
@@ -50,7 +50,7 @@ def refresh(self: "Task[..., Any]", statistic: str, parameters: str, forced: boo
 
 def is_computed_since(declaration: Declaration[..., Any], variant: Variant, asked_at: object) -> bool:
     """Tell whether what is stored and current was computed after a moment, for certain: clocks differ a little."""
-    if not isinstance(asked_at, float) or (proofs := proving.prove(declaration, [variant], payloads=False)) is None:
+    if not isinstance(asked_at, float) or (proofs := checking.prove(declaration, [variant], payloads=False)) is None:
         return False
     copy, database = proofs[variant.key].copy, proofs[variant.key].database
     if copy is None or copy.database != database:

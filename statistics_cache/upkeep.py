@@ -12,6 +12,7 @@ from django.db import router
 from . import computing, reading
 from .broker import queue
 from .broker.queue import Wanted
+from .changing import checking
 from .cold import changelog, proving
 from .cold import rows as cold
 from .conf import limits, limits_of, settings
@@ -75,9 +76,10 @@ def unless_out(out: Out, alias: str, work: Callable[..., T], *arguments: Any) ->
 
 
 def fold(alias: str) -> list[Any]:
-    """Fold the log of one database until it is empty, or another process folds it."""
+    """Fold the log of one database until it is empty, or another process folds it; check first what is unchecked."""
     folded: list[Any] = []
     for _ in range(FOLDS):
+        checking.check_all(alias)
         rows = changelog.fold(alias)
         folded += rows or ()
         if rows is None or len(rows) < changelog.FOLDED_AT_ONCE:
@@ -149,7 +151,7 @@ def wanted(declaration: Declaration[..., Any], changed: Changed) -> list[Wanted]
 
 def wanted_among(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> list[Wanted] | None:
     """Give those of some hydrated variants that are wanted; None while the database is out."""
-    proofs = proving.prove(declaration, variants, payloads=False)
+    proofs = checking.prove(declaration, variants, payloads=False)
     if proofs is None:
         return None
     return [
@@ -236,7 +238,7 @@ def refresh_later(declaration: Declaration[..., Any], variant: Variant) -> bool:
 
 def refresh_all_later(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> int:
     """Queue a refresh of each variant as `refresh_later` does, and give how many: fewer once the broker is out."""
-    proofs = proving.prove(declaration, variants, payloads=False) or {}
+    proofs = checking.prove(declaration, variants, payloads=False) or {}
     queued = 0
     for variant in variants if settings().ENABLED else ():
         proof = proofs.get(variant.key)

@@ -22,6 +22,7 @@ from statistics_cache.broker import queue
 from statistics_cache.changing import receiving
 from statistics_cache.hot import counters, lease
 from statistics_cache.hot import entries as hot
+from statistics_cache.models import StatisticInvalidation
 from tests.figures import figure, pytest_terminal_summary  # noqa: F401  (a fixture, and a hook of pytest)
 from tests.messages import Messages
 from tests.routers import TestRouter
@@ -90,6 +91,17 @@ def clean() -> Iterator[None]:
     queue._own.clear()
     counters.tallies.forget()
     Messages().clear()
+
+
+@pytest.fixture(autouse=True)
+def empty_log(request: pytest.FixtureRequest) -> None:
+    """Every test begins with an empty log: the flush after one that committed has moved every scope."""
+    if (marker := request.node.get_closest_marker("django_db")) is not None:
+        request.getfixturevalue("_django_db_helper")
+        for alias in marker.kwargs.get("databases") or ["default"]:
+            StatisticInvalidation.objects.using(alias).all().delete()
+            if marker.kwargs.get("transaction"):
+                connections[alias].close()  # a test may want all that a server has
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interleaving.broken import BROKEN, HARMLESS
+from tests.interleaving.broken import BROKEN, HARMLESS, MUTANTS, RULE_V
 from tests.test_outages import BROKEN as FALLEN
 
 ROOT = Path(__file__).parent.parent
@@ -24,7 +24,7 @@ TESTS = {
     for path in (ROOT / "tests").rglob("test_*.py")
     for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
 }
-VERSIONS = {each.name for each in BROKEN}
+VERSIONS = {each.name for each in (*BROKEN, *RULE_V, *MUTANTS)}
 BETRAYED = VERSIONS | FALLEN.keys()
 
 
@@ -91,7 +91,18 @@ def test_the_floors_are_those_that_are_kept() -> None:
     assert [re.split(r"\s{2,}", line)[0] for line in plan] == house["layers"]
     for each in rooms:
         name = each["containers"][0].rpartition(".")[2]
-        assert re.search(rf"^- `{name}/` .*: {re.escape(' → '.join(each['layers']))}\.", TEXT, re.MULTILINE), name
+        layers = re.escape(" → ".join(each["layers"]))
+        assert re.search(rf"^- `{name}/` .*: {layers}\.", TEXT.replace("\n  ", " "), re.MULTILINE), name
+
+
+def test_each_module_of_the_change_path_is_in_its_table() -> None:
+    """The table names the modules of `changing/`, each once, and none above what it imports."""
+    table = TEXT.split("| in `changing/`, lowest first | does |\n|---|---|\n")[1].split("\n\n")[0]
+    named = re.findall(r"^\| `(\w+)` \| \S", table, re.MULTILINE)
+    floors = next(each["layers"] for each in CONTRACTS if each["name"] == "Changing")
+    places = {module: place for place, floor in enumerate(floors) for module in floor.split(" | ")}
+    assert sorted(named) == sorted(places)
+    assert [places[module] for module in named] == sorted(places.values(), reverse=True)
 
 
 def test_the_readme_leads_there() -> None:

@@ -251,7 +251,7 @@ def test_a_change_during_the_probe_is_delivered_too(world: World) -> None:
     before = values(world, "generation")
 
     def refused_meanwhile(_: object) -> bool:
-        hot.bump(world.statistic.name, ["*"])
+        hot.bump({world.statistic.name: ["*"]})
         return bool(hot._undelivered)
 
     assert hot.ask(refused_meanwhile, default=False)

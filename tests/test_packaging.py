@@ -1,5 +1,6 @@
 """What is shipped, and what the README says of it: each of its code blocks runs here or in `.ci/run`."""
 
+import os
 import re
 import subprocess
 import sys
@@ -13,11 +14,20 @@ from django.core.cache import caches
 from django.core.management import call_command
 from django.test import TestCase
 
+from statistics_cache.broker.schedule import REFRESH, TICK
 from tests.models import Paint
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+KNOWN = """
+import django
+django.setup()
+from celery import current_app
+from django.core.checks.registry import registry
+print({each.__module__.split(".")[0] for each in registry.registered_checks} & {"statistics_cache"})
+print(sorted(name for name in current_app.tasks if name.startswith("statistics_cache.")))
+"""
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
@@ -52,6 +62,15 @@ def test_importing_wants_no_settings() -> None:
     script = "import statistics_cache; statistics_cache.Source, statistics_cache.Answer"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={}, capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+def test_setting_django_up_is_enough() -> None:
+    """Every process that has set Django up knows the tasks and the system checks, whatever else it imports."""
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "project.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", KNOWN], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == f"{{'statistics_cache'}}\n{sorted([REFRESH, TICK])}\n", done.stderr
 
 
 def test_the_readme_begins_with_the_two_commands() -> None:

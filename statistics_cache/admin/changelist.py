@@ -50,7 +50,7 @@ def table_size(rows: QuerySet[StatisticEntry]) -> int:
             found = cursor.fetchone()
         if found and found[0] > 0:
             return int(found[0])
-    keys = rows.model._default_manager.using(rows.db).values_list("pk", flat=True)
+    keys = rows.model.objects.using(rows.db).values_list("pk", flat=True)
     first, last = keys.order_by("pk").first(), keys.order_by("-pk").first()  # one aggregate of both reads every row
     return last - first + 1 if first and last else 0
 

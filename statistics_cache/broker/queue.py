@@ -1,7 +1,7 @@
 """Asking a worker for a refresh: one message per entry and state, behind a breaker of the broker's own."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 
 from statistics_cache.breaker import Breaker
 from statistics_cache.cold import rows as cold
-from statistics_cache.cold.transactions import after_commit_once, in_transaction, is_manual
+from statistics_cache.cold.transactions import after_commit_together, in_transaction, is_manual
 from statistics_cache.conf import limits, settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import queued_key
@@ -100,10 +100,6 @@ class Wanted:
         names = settings().KEY_PREFIX, self.declaration.fingerprint, self.variant.key, self.state
         return queued_key(*names)
 
-    def __call__(self) -> None:
-        """Publish it; so that it can wait for a commit."""
-        publish(self)
-
 
 def later(wanted: Wanted) -> bool:
     """Queue a refresh unless one is queued for this state, after the commit if there is a transaction.
@@ -114,8 +110,14 @@ def later(wanted: Wanted) -> bool:
     alias = cold.alias_of(wanted.declaration)
     if not in_transaction(alias):
         return publish(wanted) != "refused"
-    after_commit_once(alias, wanted)
+    after_commit_together(alias, publish_all, wanted.note, wanted)
     return not is_manual(connections[alias])
+
+
+def publish_all(several: Mapping[str, Wanted]) -> None:
+    """Publish what was wanted in a transaction that has committed."""
+    for wanted in several.values():
+        publish(wanted)
 
 
 def publish(wanted: Wanted) -> Published:

@@ -1,63 +1,178 @@
-"""The change path: a change is logged in its own transaction, once per scope, and delivered after the commit."""
+"""A change is logged in its own transaction, once per scope, and delivered after the commit, all of it together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from django.db import connections
 
-from statistics_cache.cold import changelog, transactions
-from statistics_cache.cold.transactions import Batch, Delivery, changes_of, in_transaction, is_manual, note_change
-from statistics_cache.declaring.keys import EVERY_SCOPE
+from statistics_cache.cold import changelog, tables
+from statistics_cache.cold import rows as cold
+from statistics_cache.cold.changelog import Change
+from statistics_cache.cold.transactions import (
+    Logged,
+    after_commit,
+    changes_of,
+    deliver_after_commit,
+    in_transaction,
+    is_manual,
+    note_change,
+)
+from statistics_cache.declaring.keys import EVERY_SCOPE, UNCHECKED_SCOPE
 from statistics_cache.hot import entries as hot
-from statistics_cache.signals import invalidated
+from statistics_cache.models import StatisticInvalidation
+from statistics_cache.signals import invalidated, store_failed
+
+from .checking import Record, check, via_of
+from .concerning import Concern
+from .watching import Watch
+
+GATHERED = "_statistics_cache_gathered"  # the attribute of a connection that holds the changes of a write in pieces
+
+
+class Logging(NamedTuple):
+    """Something to log of a statistic: scopes that changed, or keys of a watch from which they are read later."""
+
+    statistic: str
+    cause: str
+    scopes: frozenset[str] = frozenset()
+    watch: Watch | None = None
+    records: frozenset[Record] = frozenset()
+
+    def changes(self, known: set[object]) -> list[Change]:
+        """Give the rows to log beside those that are known, and note them as known."""
+        if EVERY_SCOPE in known:
+            return []
+        left = frozenset(record for record in self.records if (self.watch, record) not in known)
+        via = via_of(self.watch, left) if self.watch and left else None
+        if EVERY_SCOPE in self.scopes or (left and via is None):
+            known.add(EVERY_SCOPE)
+            return [Change(self.statistic, EVERY_SCOPE, self.cause)]
+        scopes = sorted(self.scopes - known)
+        known |= {*scopes, *((self.watch, record) for record in left)}
+        unchecked = [Change(self.statistic, UNCHECKED_SCOPE, self.cause, via)] if via else []
+        return [Change(self.statistic, scope, self.cause) for scope in scopes] + unchecked
+
+
+def log(found: Iterable[Concern], using: str, cause: str) -> None:
+    """Log what a write on a database concerns: in one statement for all statistics.
+
+    A write on another database than a statistic's cannot be logged in its own transaction; it is logged after that
+    one's commit.
+    """
+    by_alias: dict[str, list[Logging]] = {}
+    for concern in found:
+        watch = concern.watch
+        each = Logging(watch.declaration.name, cause, frozenset(concern.scopes), watch, frozenset(concern.records))
+        by_alias.setdefault(cold.alias_of(watch.declaration), []).append(each)
+    for alias, loggings in by_alias.items():
+        if alias == using:
+            log_all(alias, loggings)
+        else:
+            after_commit(using, lambda alias=alias, loggings=loggings: log_all(alias, loggings))  # type: ignore[misc]
+
+
+@contextmanager
+def gathered(alias: str) -> Any:
+    """Log what the writes inside concern in one statement at the end; nothing where they raise."""
+    known = vars(connections[alias])
+    if GATHERED in known:
+        yield
+        return
+    loggings = known[GATHERED] = []
+    try:
+        yield
+    finally:
+        del known[GATHERED]
+    log_all(alias, loggings)
 
 
 def change(alias: str, statistic: str, scopes: Iterable[str], cause: str) -> None:
-    """Log a change of scopes and deliver it: at once outside a transaction, else after the commit.
+    """Log a change of scopes of one statistic and deliver it, as `log_all` does."""
+    log_all(alias, [Logging(statistic, cause, frozenset(scopes))])
 
-    One log row and one delivery per transaction, statistic and scope, however many rows have changed.
+
+def log_all(alias: str, loggings: Sequence[Logging]) -> None:
+    """Log changes and deliver them: at once outside a transaction, else after the commit.
+
+    One log row per transaction, statistic and scope, however many rows have changed. Nothing is logged while the app's
+    tables are not there.
     """
-    wanted = list(dict.fromkeys(scopes))
-    if in_transaction(alias):
-        already = changes_of(alias).of(statistic)
-        wanted = [scope for scope in wanted if scope not in already]
-    if wanted:
-        changelog.record(alias, statistic, wanted, cause)
-        deliver(alias, statistic, wanted)
+    if (pending := vars(connections[alias]).get(GATHERED)) is not None:
+        pending.extend(loggings)
+        return
+    known = known_facts(alias, {each.statistic for each in loggings})
+    before = {statistic: set(facts) for statistic, facts in known.items()}
+    changes = [change for each in loggings for change in each.changes(known[each.statistic])]
+    if changes and tables.are_ready(alias):
+        rows = changelog.write(alias, changes)
+        hand_over(alias, {name: facts - before[name] for name, facts in known.items() if facts - before[name]}, rows)
 
 
-def deliver(alias: str, statistic: str, scopes: list[str]) -> None:
-    """Have the hot generations of logged scopes moved when the log rows are committed, and not if they are not.
+def known_facts(alias: str, statistics: Iterable[str]) -> dict[str, set[object]]:
+    """Give what this transaction has logged of statistics; nothing in the user's own, where commits are not seen."""
+    is_known = connections[alias].in_atomic_block and in_transaction(alias) and not is_manual(connections[alias])
+    return {name: set(changes_of(alias).of(name)) if is_known else set() for name in statistics}
 
-    In the user's own transactions the commit is not seen: readers notice by their proofs.
-    """
-    note_change(alias, statistic)
+
+def deliver(alias: str, statistic: str, scopes: Iterable[str]) -> None:
+    """Have the hot generations of logged scopes moved when the log rows are committed, and not if they are not."""
+    hand_over(alias, {statistic: set(scopes)}, [])
+
+
+def hand_over(alias: str, facts: Mapping[str, set[object]], rows: Sequence[StatisticInvalidation]) -> None:
+    """Deliver what is logged now, or after the commit. In the user's own transactions the commit is not seen: there
+    readers notice by their proofs."""
+    for statistic in facts:
+        note_change(alias, statistic)
+    logged = LoggedRows(alias, facts, rows)
     if not in_transaction(alias):
-        bump(statistic, scopes)
+        deliver_together([logged])
     elif not is_manual(connections[alias]):
-        await_commit(alias, statistic, scopes)
+        deliver_after_commit(logged)
 
 
-def await_commit(alias: str, statistic: str, scopes: list[str]) -> None:
-    """Let one delivery per scope wait for the commit; beyond eight of a statistic, all become one."""
-    changes = changes_of(alias)
-    batch = next((delivery.batch for delivery in changes.of(statistic).values()), Batch())
-    for scope in scopes:
-        delivery = Delivery(statistic, scope, batch, deliver_one, changes)
-        transactions.await_commit(alias, delivery)
-        changes.note(delivery)
-    batch.is_large = batch.is_large or len(changes.of(statistic)) > hot.MAX_BUMPS
+class LoggedRows(Logged):
+    """What one write has logged, with its rows that are unchecked."""
+
+    def __init__(self, alias: str, facts: Mapping[str, set[object]], rows: Sequence[StatisticInvalidation]) -> None:
+        """Note it."""
+        super().__init__(alias, facts, deliver_together)
+        self.rows = rows
 
 
-def deliver_one(delivery: Delivery) -> None:
-    """Move the generation of one scope, or once for a large batch that of every scope."""
-    if not delivery.batch.is_large:
-        bump(delivery.statistic, [delivery.scope])
-    elif not delivery.batch.is_delivered:
-        delivery.batch.is_delivered = True
-        bump(delivery.statistic, [EVERY_SCOPE])
+def deliver_together(several: Sequence[Any]) -> None:
+    """Check what is unchecked, then move the hot generations of all that was logged, in one round trip.
+
+    Where scopes were read after the commit, that of every scope moves: others may have moved them in between. It moves
+    even if they could not be read, for the database is out: until somebody has, no proof makes anything hot again.
+    """
+    alias = several[0].alias
+    moves: dict[str, dict[str, None]] = {}
+    far: set[str] = set()
+    for logged in several:
+        for statistic, facts in logged.facts.items():
+            scopes = moves.setdefault(statistic, {})
+            scopes.update(dict.fromkeys(sorted(fact for fact in facts if isinstance(fact, str))))
+            far |= {statistic for fact in facts if not isinstance(fact, str)}
+    if far:
+        check_logged(alias, far, [row for logged in several for row in logged.rows])
+        moves |= {statistic: {EVERY_SCOPE: None} for statistic in far}
+    bump({statistic: list(scopes) for statistic, scopes in moves.items()})
 
 
-def bump(statistic: str, scopes: list[str]) -> None:
-    """Move the hot generations of scopes, and tell of it."""
-    hot.bump(statistic, scopes)
-    invalidated.send_robust(sender=None, statistic=statistic, scopes=scopes)
+def check_logged(alias: str, statistics: Iterable[str], rows: Sequence[StatisticInvalidation]) -> None:
+    """Check what a commit has left unchecked; readers will do it where that is not possible."""
+    try:
+        check(alias, rows or changelog.unchecked(alias, statistics))
+    except cold.OUTAGES as error:
+        for statistic in statistics:
+            store_failed.send_robust(sender=None, statistic=statistic, error=error)
+
+
+def bump(moves: dict[str, list[str]]) -> None:
+    """Move the hot generations of scopes, by statistic, and tell of it."""
+    if moves:
+        hot.bump(moves)
+    for statistic, scopes in moves.items():
+        invalidated.send_robust(sender=None, statistic=statistic, scopes=scopes)

@@ -1,25 +1,41 @@
-"""Django's signals of a source's rows: which scopes were left, which were entered, logged as one change."""
+"""What tells of writes: Django's signals for plain models, statements for sources and many-to-many tables."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any
 
 from django.apps import apps
-from django.db.models import ForeignObject, Model, Q, QuerySet
-from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
+from django.db import models, router
+from django.db.models import Model
+from django.db.models.signals import class_prepared, post_delete, post_save, pre_delete, pre_save
 
-from statistics_cache.cold import rows as cold
-from statistics_cache.cold.transactions import after_commit, in_transaction
 from statistics_cache.declaring.declaration import Declaration
 
-from . import delivering
-from .watching import Row, Watch, concrete, is_plain, value_at, watches_of
+from .checking import KNOWN
+from .concerning import Concern, columns_for, concerns, needs_rows
+from .delivering import log
+from .observing import Observed
+from .ongoing import (
+    close_slots,
+    deletion_of,
+    is_observed_now,
+    observe,
+    ongoing,
+    open_slot,
+    waiting_slot,
+)
+from .saving import Saving
+from .selecting import Key, instances, key_of, rows_by_key
+from .statements import Plan, Statement, listeners, look_after
+from .walking import chain, concrete
+from .watching import Watch, watches_of
 
-BEFORE = "_statistics_cache_before"  # the attribute of an instance that holds its row as it was, between two signals
-M2M_BEFORE = {"pre_remove", "pre_clear"}
-M2M_AFTER = {"post_add"}
-
-WATCHES: dict[type[Model], list[Watch]] = {}
+WATCHES: dict[type[Model], list[Watch]] = {}  # by the model of the table
+OBSERVED: set[type[Model]] = set()  # tables whose every statement counts
+SETTERS: dict[type[Model], set[type[Model]]] = {}  # tables whose rows are written when a row of this one is deleted
 WATCHED: set[Declaration[..., Any]] = set()
+
+
+# Who watches what
 
 
 def watch(declaration: Declaration[..., Any]) -> None:
@@ -31,190 +47,243 @@ def watch(declaration: Declaration[..., Any]) -> None:
         return
     WATCHED.add(declaration)
     for found in watches_of(declaration):
-        for model in family(found.model):
-            WATCHES.setdefault(model, []).append(found)
-            connect(model)
+        WATCHES.setdefault(found.table, []).append(found)
+        KNOWN[declaration.name, found.name] = found
+        look_after(found.table)
+        attend(found.table)
 
 
-def family(model: type[Model]) -> list[type[Model]]:
-    """Give a model with its proxies and its children, whose rows are rows of it."""
+def attend(table: type[Model]) -> None:
+    """Have the writes of a table told: by statements, or by the signals of every model that writes it."""
+    if is_source(table) or is_through(table):
+        OBSERVED.add(table)
+        return
+    for model in writers_of(table):
+        connect(model)
+    for field in table._meta.local_concrete_fields:
+        on_delete = getattr(field.remote_field, "on_delete", None)
+        if on_delete is not None and on_delete not in SEEN and isinstance(field.related_model, type):
+            SETTERS.setdefault(concrete(field.related_model), set()).add(table)
+            for model in writers_of(concrete(field.related_model)):
+                connect(model)
+
+
+SEEN = (models.CASCADE, models.PROTECT, models.RESTRICT, models.DO_NOTHING)  # the others write rows, without a signal
+
+
+def is_source(model: type[Model]) -> bool:
+    """Tell whether a model is a `StatisticsSource`."""
+    return bool(getattr(model, "_is_statistics_source", False))
+
+
+def is_through(table: type[Model]) -> bool:
+    """Tell whether a table ties two ends of a many-to-many field together: Django writes it without signals."""
     every = apps.get_models(include_auto_created=True)
-    return [model, *(each for each in every if each is not model and issubclass(each, model))]
+    relations = (field for model in every for field in model._meta.local_many_to_many)
+    return any(getattr(field.remote_field, "through", None) in (table, table._meta.label) for field in relations)
+
+
+def writers_of(table: type[Model]) -> list[type[Model]]:
+    """Give a table's model with its proxies and its children, whose rows are rows of it."""
+    every = apps.get_models(include_auto_created=True)
+    return [table, *(each for each in every if each is not table and issubclass(each, table))]
 
 
 def connect(model: type[Model]) -> None:
-    """Connect the receivers of a model, once."""
+    """Connect the receivers of a model, once, before all others: what those raise loses nothing."""
     for signal, receiver in RECEIVERS.items():
-        signal.connect(receiver, sender=model, dispatch_uid=f"statistics_cache.{receiver.__name__}")
+        uid = f"statistics_cache.{receiver.__name__}"
+        before = len(signal.receivers)
+        signal.connect(receiver, sender=model, dispatch_uid=uid)
+        if len(signal.receivers) > before:
+            with signal.lock:
+                signal.receivers.insert(0, signal.receivers.pop())
+                signal.sender_receivers_cache.clear()
 
 
-def watches_on(model: type[Model]) -> list[Watch]:
-    """Give the watches on a model's rows."""
-    return WATCHES.get(model, [])
+def connect_late(sender: type[Model], **_: Any) -> None:
+    """Connect a proxy or a child that is defined after the app was ready."""
+    if apps.models_ready and not sender._meta.abstract:
+        for table in chain(sender):
+            if (table in WATCHES and table not in OBSERVED) or table in SETTERS:
+                connect(sender)
 
 
-def before_save(sender: type[Model], instance: Model, using: str, **_: Any) -> None:
-    """Note a row as it is in the database, whatever the instance remembers of it."""
-    remember(instance, read_row(sender, using, instance, watches_on(sender)) if instance.pk is not None else None)
+class_prepared.connect(connect_late, dispatch_uid="statistics_cache.connect_late")
 
 
-def after_save(sender: type[Model], instance: Model, using: str, created: bool, update_fields: Any, **_: Any) -> None:
-    """Log the scopes that a row left and those it entered."""
-    old = recall(instance)
-    watches = [each for each in watches_on(sender) if each.reach is None and (each.created or not created)]
-    if needs_reading(instance, watches):
-        instance = reread(sender, using, instance)
-    for each in watches:
-        if old is None or not is_of_no_interest(each, old, instance, update_fields):
-            log(each, using, scopes_between(each, old, instance), f"{describe(instance)} {SAVED[created]}")
+def watches_on(table: type[Model]) -> list[Watch]:
+    """Give the watches on a table's rows."""
+    return WATCHES.get(table, [])
+
+
+def savings_of(alias: str, instance: Model, tables: list[type[Model]]) -> dict[type[Model], Saving]:
+    """Give what is to be done about an instance's row in each table that is watched."""
+    return {table: Saving(alias, table, instance, watches) for table in tables if (watches := watches_on(table))}
+
+
+# A plain model is saved
+
+
+def before_save(sender: type[Model], instance: Model, using: str | None = None, **_: Any) -> None:
+    """Note that a statement will come that writes the instance's row."""
+    if not is_source(sender):
+        alias = using or router.db_for_write(sender, instance=instance)
+        open_slot(alias, instance, savings_of(alias, instance, chain(sender)))
+
+
+def after_save(
+    sender: type[Model],
+    instance: Model,
+    created: bool = False,
+    using: str | None = None,
+    update_fields: Any = None,
+    **_: Any,
+) -> None:
+    """Log the scopes that a row left and those it entered; every scope where nobody saw a statement."""
+    if is_source(sender):
+        return
+    alias = using or router.db_for_write(sender, instance=instance)
+    taken = close_slots(alias, instance)
+    own, older = (taken[0], taken[1:]) if taken else (None, [])
+    found: list[Concern] = []
+    if own is None or not own.seen:
+        found += every_scope([each for table in chain(sender) for each in watches_on(table)], alias)
+    else:
+        found += [each for table in own.seen for each in own.savings[table].after(created, update_fields)]
+    for slot in older:
+        for table in slot.seen:
+            left = concerns(watches_on(table), alias)
+            slot.savings[table].left(left)
+            found += left
+    log(found, alias, f"{describe(instance)} {SAVED[bool(created)]}")
 
 
 SAVED = {True: "created", False: "saved"}
 
 
-def before_delete(sender: type[Model], instance: Model, using: str, **kwargs: Any) -> None:
-    """Note the scopes of a row before it goes: as the database has it, where its instance may be out of date."""
-    watches = watches_on(sender)
-    is_own = kwargs.get("origin") is instance
-    row = reread(sender, using, instance) if is_own and needs_row(watches) else instance
-    remember(instance, [(each, scopes_before_delete(each, row, using)) for each in watches])
+def describe(instance: Model) -> str:
+    """Name a row for the log: `catalog.ModelRecord 17`."""
+    return named(type(instance), instance.pk)
 
 
-def after_delete(instance: Model, using: str, **_: Any) -> None:
-    """Log the scopes that a row has left for good."""
-    for each, scopes in recall(instance) or []:
-        log(each, using, scopes, f"{describe(instance)} deleted")
+def named(model: type[Model], key: Any) -> str:
+    """Name a row by its key; its model alone where the key cannot be written."""
+    label = str(model._meta.label)
+    try:
+        return f"{label} {key}"
+    except Exception:  # noqa: BLE001  (whatever a key of the user's own type raises)
+        return label
 
 
-def scopes_before_delete(each: Watch, row: Model, using: str) -> set[str]:
-    """Give the scopes that a row is in, or those of the through rows that go with it."""
-    if each.reach is None:
-        return scopes_between(each, None, row)
-    table, field = each.reach
-    return scopes_of_rows(each, table._base_manager.using(using).filter(**{field: row.pk}))
+def every_scope(watches: list[Watch], alias: str) -> list[Concern]:
+    """Give the concern of everybody."""
+    found = concerns(watches, alias)
+    for concern in found:
+        concern.add_every()
+    return found
 
 
-def m2m_change(
-    sender: type[Model], instance: Model, action: str, model: type[Model], pk_set: set[Any] | None, using: str, **_: Any
-) -> None:
-    """Log the scopes of the rows of a through table that are added or removed, from either side."""
-    if action not in M2M_BEFORE | M2M_AFTER:
+# A row of a plain model is deleted, or one on whose deletion Django writes others
+
+
+def before_delete(sender: type[Model], instance: Model, using: str | None = None, **_: Any) -> None:
+    """Note that a statement will come that deletes the row, and have those looked at that set other rows' keys."""
+    alias, table = using or router.db_for_write(sender, instance=instance), concrete(sender)
+    key = key_of(table, instance)
+    if key is not None and watches_on(table) and table not in OBSERVED:
+        deletion_of(alias, table).waiting[key] = None
+    for other in SETTERS.get(table, ()):
+        observe(alias, other)
+
+
+def after_delete(sender: type[Model], instance: Model, using: str | None = None, **_: Any) -> None:
+    """Log every scope where the signal came without a statement: somebody sent it by hand."""
+    alias, table = using or router.db_for_write(sender, instance=instance), concrete(sender)
+    if table in OBSERVED or not watches_on(table):
         return
-    for each in watches_on(sender):
-        if each.reach is None:
-            rows = sender._base_manager.using(using).filter(tied(sender, instance, model, pk_set))
-            log(each, using, scopes_of_rows(each, rows), f"{describe(instance)} {action.partition('_')[2]}")
+    deletion, key = deletion_of(alias, table), key_of(table, instance)
+    if key in deletion.done:
+        deletion.done.discard(key)
+        return
+    if key is not None:
+        deletion.waiting.pop(key, None)
+    log(every_scope(watches_on(table), alias), alias, f"{describe(instance)} deleted")
 
 
-def tied(table: type[Model], instance: Model, model: type[Model], pk_set: set[Any] | None) -> Q:
-    """Select the rows of a through table that tie an instance to others, whichever way round; None means all others."""
-    ends = [field for field in table._meta.fields if isinstance(field, ForeignObject)]
-    chosen = Q(pk__in=[])
-    for near in ends:
-        for far in ends:
-            if near is not far and fits(near, type(instance)) and fits(far, model):
-                others = {} if pk_set is None else {f"{far.name}__in": pk_set}
-                chosen |= Q(**{near.name: instance.pk}, **others)
-    return chosen
+class Deleting:
+    """What is done around the first DELETE of rows that were announced: one locked read, one log row for each scope."""
+
+    def __init__(self, alias: str, table: type[Model], keys: list[Key]) -> None:
+        """Take the rows of all batches: the fetched instances may be out of date, and are not asked."""
+        self.alias, self.table, self.keys = alias, table, keys
+
+    def before(self) -> None:
+        """Log the scopes that the rows are in now; the log row and the deletion are of one transaction."""
+        watches = watches_on(self.table)
+        found = concerns(watches, self.alias)
+        rows: dict[Key, Any] = {}
+        if needs_rows(watches):
+            rows = rows_by_key(self.alias, self.table, columns_for(watches), self.keys, verb="DELETE")
+        asking = any(watch.decide for watch in watches)
+        whole = instances(self.alias, self.table, rows) if asking else {}
+        for concern in found:
+            if concern.watch.decide is not None:
+                for instance in whole.values():
+                    concern.add_instance(instance)
+            elif concern.watch.columns:
+                for row in rows.values():
+                    concern.add(row)
+            else:
+                concern.add_every()
+        log(found, self.alias, cause_of(self.table, self.keys))
+
+    def after(self, count: int) -> None:
+        """Do nothing more."""
 
 
-def fits(field: "ForeignObject[Any, Any]", model: type[Model]) -> bool:
-    """Tell whether a relation leads to rows of a model."""
-    related = field.related_model
-    return isinstance(related, type) and issubclass(concrete(model), concrete(related))
+def cause_of(table: type[Model], keys: list[Key]) -> str:
+    """Name what was deleted."""
+    if len(keys) > 1:
+        return f"{len(keys)} of {table._meta.label} deleted"
+    return f"{named(table, keys[0][0] if len(keys[0]) == 1 else keys[0])} deleted"
 
 
-def scopes_of_rows(each: Watch, rows: QuerySet[Any]) -> set[str]:
-    """Give the scopes that rows are in, read in one query."""
-    paths = list(dict.fromkeys(each.paths.values())) or ["pk"]
-    found = rows.order_by().values_list(*paths).distinct()
-    if not each.paths:
-        return each.scopes({}) if found.exists() else set()
-    return {scope for values in found for scope in each.scopes(dict(zip(paths, values, strict=True)))}
-
-
-RECEIVERS: dict[Any, Any] = {
+RECEIVERS: dict[Any, Callable[..., None]] = {
     pre_save: before_save,
     post_save: after_save,
     pre_delete: before_delete,
     post_delete: after_delete,
-    m2m_changed: m2m_change,
 }
 
 
-def remember(instance: Model, row: Any) -> None:
-    """Keep something with an instance until the other signal of the pair."""
-    vars(instance)[BEFORE] = row
+# A statement comes
 
 
-def recall(instance: Model) -> Any:
-    """Take back what was kept."""
-    return vars(instance).pop(BEFORE, None)
-
-
-def needs_row(watches: Iterable[Watch]) -> bool:
-    """Tell whether any watch asks for a row's values."""
-    return any(each.paths or each.decide or each.fields is not None for each in watches)
-
-
-def read_row(sender: type[Model], using: str, instance: Model, watches: list[Watch]) -> Model | None:
-    """Read a row that is about to be written, and lock it in a transaction: two that move it take turns."""
-    if not needs_row(watches):
+def plan_for(statement: Statement) -> Plan | None:
+    """Give what is to be done around a write: nothing where another logs it, or no signal told of it."""
+    alias, table = statement.alias, statement.table
+    state = ongoing(alias)
+    if announcers := state.announced.get(table):
+        announcers[-1]()
         return None
-    rows = sender._base_manager.using(using).filter(pk=instance.pk)
-    if in_transaction(using):
-        rows = rows.select_for_update()
-    return rows.first()
+    if statement.write.verb != "DELETE" and (slot := waiting_slot(alias, table)) is not None:
+        slot.seen.add(table)
+        slot.savings[table].before()
+        return None
+    if table in OBSERVED or is_observed_now(alias, table):
+        return Observed(statement, watches_on(table), reads=not state.is_migrating) if watches_on(table) else None
+    return deleting(alias, table) if statement.write.verb == "DELETE" else None
 
 
-def reread(sender: type[Model], using: str, instance: Model) -> Model:
-    """Read a row anew, or give the instance where there is none."""
-    return sender._base_manager.using(using).filter(pk=instance.pk).first() or instance
+def deleting(alias: str, table: type[Model]) -> Plan | None:
+    """Give what is to be done around the DELETE of rows that were announced."""
+    deletion = deletion_of(alias, table)
+    if not (keys := list(deletion.waiting)):
+        return None
+    deletion.waiting.clear()
+    deletion.done.update(keys)
+    return Deleting(alias, table, keys)
 
 
-def needs_reading(instance: Model, watches: Iterable[Watch]) -> bool:
-    """Tell whether a saved instance may not say what its row holds: expressions, or what other rows decide."""
-    has_hops = any("__" in path for each in watches for path in each.all_paths)
-    return has_hops or not all(is_plain(value) for value in vars(instance).values())
-
-
-def row_of(instance: Model, each: Watch) -> Row:
-    """Give an instance's values at the paths of a watch."""
-    return {path: value_at(instance, path) for path in each.paths.values()}
-
-
-def is_of_no_interest(each: Watch, old: Model, instance: Model, update_fields: Iterable[str] | None) -> bool:
-    """Tell whether a save changed no field that the watch is about, and moved the row nowhere."""
-    if each.fields is None or each.decide is not None:
-        return False
-    if any(value_at(old, path) != value_at(instance, path) for path in each.all_paths):
-        return False
-    columns = {field.name for field in instance._meta.concrete_fields}
-    written = columns if update_fields is None else columns & set(update_fields)
-    return all(value_at(old, name) == value_at(instance, name) for name in each.fields & written)
-
-
-def scopes_between(each: Watch, old: Model | None, new: Model) -> set[str]:
-    """Give the scopes that a row was in and is in."""
-    rows = [new] if old is None else [old, new]
-    if each.decide is not None:
-        return {scope for row in rows for scope in each.scopes_of_instance(row)}
-    return {scope for row in rows for scope in each.scopes(row_of(row, each))}
-
-
-def describe(instance: Model) -> str:
-    """Name a row for the log: `catalog.ModelRecord 17`."""
-    return f"{instance._meta.label} {instance.pk}"
-
-
-def log(each: Watch, using: str, scopes: Iterable[str], cause: str) -> None:
-    """Log a change of scopes where the statistic lives.
-
-    A write on another database cannot be logged in its own transaction; it is logged after that one's commit.
-    """
-    alias = cold.alias_of(each.declaration)
-    wanted = sorted(scopes)
-    if alias == using:
-        delivering.change(alias, each.declaration.name, wanted, cause)
-    else:
-        after_commit(using, lambda: delivering.change(alias, each.declaration.name, wanted, cause))
+listeners.append(plan_for)

@@ -1,76 +1,95 @@
-"""Which models a statistic watches, and which of its scopes a changed row concerns."""
+"""Which tables a statistic watches, and which of its scopes a row of them concerns."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any, NamedTuple
 
 from django.apps import apps
-from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist
-from django.db.models import Field, ForeignObject, Model
-from django.db.models.expressions import Combinable
+from django.db.models import Model
 
 from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.declaring.keys import EVERY_SCOPE
 from statistics_cache.declaring.sources import Source
 from statistics_cache.exceptions import ParameterError
+from statistics_cache.signals import scope_failed
 
-Row = Mapping[str, Any]  # the values of a row by the paths that were asked for
+from .walking import Trail, Unresolved, chain, concrete, made_of, path_from, walk
+
+Row = Mapping[str, Any]  # a row's own columns (attnames) and their values
 
 
 @dataclass(frozen=True, eq=False)
 class Watch:
-    """One statistic's interest in the rows of one model.
+    """One statistic's interest in the rows of one table.
 
-    `paths` maps the parameters of a scope to field paths; empty means every scope. `decide`, if there is one, is the
-    callable of the source, which takes the instance. `fields` are those whose change is of interest, None for any.
-    `routes` are paths whose change is of interest, though no scope holds them. Rows that only lie on a path matter to
-    nobody when they are `created`. With `reach` (a through table and its field), the rows of interest are those of the
-    table that go when a row of the model is deleted.
+    `trails` lead from a row to the values of the parameters in the scope; there are none where every scope is
+    concerned. `decide`, if there is one, is the callable of the source, which takes an instance. `fields` are the
+    columns whose change is of interest, None for any. `routes` are trails whose change is of interest, too, though no
+    scope holds them. Rows that only lie on a path matter to nobody when they are `created`.
     """
 
     declaration: Declaration[..., Any]
-    model: type[Model]
-    paths: Mapping[str, str]
+    table: type[Model]
+    trails: Mapping[str, Trail] = field(default_factory=dict)
     decide: Callable[[Any], Any] | None = None
     fields: frozenset[str] | None = None
-    routes: frozenset[str] = frozenset()
+    routes: tuple[Trail, ...] = ()
     created: bool = True
-    reach: tuple[type[Model], str] | None = None
 
-    @property
-    def all_paths(self) -> tuple[str, ...]:
-        """Give the paths that say where a row belongs."""
-        return (*self.paths.values(), *self.routes)
+    @cached_property
+    def name(self) -> str:
+        """Name it for other processes: table and paths say all that its scopes are made of."""
+        paths = ",".join(f"{name}={trail.path}" for name, trail in sorted(self.trails.items()))
+        return f"{self.table._meta.label}({paths})"
 
-    def scopes(self, row: Row) -> set[str]:
-        """Give the scopes that a row with these values belongs to."""
-        if not self.paths:
-            return {EVERY_SCOPE}
-        return scopes_of(self.declaration, {name: row[path] for name, path in self.paths.items()})
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """Give the columns that say which scopes a row is in."""
+        return tuple(dict.fromkeys(column for trail in self.trails.values() for column in trail.columns))
 
-    def scopes_of_instance(self, instance: Any) -> set[str]:
-        """Give the scopes that the source's callable names for an instance."""
-        given = self.decide(instance) if self.decide else None
-        if given is None:
-            return {EVERY_SCOPE}
-        several = [given] if isinstance(given, Mapping) else list(given)
-        return {scope for values in several for scope in self.named_scopes(values)}
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Give the columns that say which scopes a row is in, and whether a change of it is of interest."""
+        routes = (column for trail in self.routes for column in trail.columns)
+        return tuple(dict.fromkeys((*self.keys, *routes, *sorted(self.fields or ()))))
 
-    def named_scopes(self, values: Mapping[str, Any]) -> set[str]:
-        """Give the scopes of a mapping that a callable gave, by the widest shape that entries have."""
-        shape = self.declaration.widest_shape(values)
-        return scopes_of(self.declaration, {name: values[name] for name in shape})
+    @cached_property
+    def is_far(self) -> bool:
+        """Tell whether any scope lies on other rows."""
+        return any(trail.hops for trail in self.trails.values())
 
-    def is_moved_by(self, fields: Iterable[str]) -> bool:
-        """Tell whether a write of these fields of the model may move a row to another scope."""
-        steps = {path.split("__")[0] for path in self.all_paths}
-        return bool(steps & set(fields)) or self.decide is not None
+    @cached_property
+    def moving(self) -> frozenset[str]:
+        """Give the columns whose change moves a row to another scope, here or on the way to a statistic within."""
+        return frozenset({*self.keys, *(column for trail in self.routes for column in trail.columns)})
 
-    def ignores(self, fields: Iterable[str]) -> bool:
-        """Tell whether a write of these fields alone is of no interest."""
-        return self.fields is not None and not self.fields & set(fields) and not self.is_moved_by(fields)
+    def is_moved_by(self, written: Iterable[str]) -> bool:
+        """Tell whether a write of these columns may move a row to another scope."""
+        return self.decide is not None or bool(self.moving & with_generated(self.table, written))
+
+    def ignores(self, written: Iterable[str]) -> bool:
+        """Tell whether a write of these columns alone is of no interest."""
+        if self.fields is None or self.is_moved_by(written):
+            return False
+        return not self.fields & with_generated(self.table, written)
+
+    def is_of_no_interest(self, old: Row, new: Row) -> bool:
+        """Tell whether a row changed in no column that the watch is about, and moved nowhere."""
+        if self.fields is None or self.decide is not None:
+            return False
+        return all(old[column] == new[column] for column in self.columns)
+
+
+def with_generated(table: type[Model], written: Iterable[str]) -> set[str]:
+    """Give columns with those that the database makes of them."""
+    names = set(written)
+    made = {each.attname for each in table._meta.local_concrete_fields if names & made_of(each)}
+    return names | made
+
+
+# The scopes of values
 
 
 def scopes_of(declaration: Declaration[..., Any], values: Mapping[str, Any]) -> set[str]:
@@ -92,6 +111,33 @@ def parameter_values(declaration: Declaration[..., Any], name: str, value: Any) 
     parameters = declaration.parameters
     wanted = [parameters.validate(name, value.pk if isinstance(value, Model) else value)]
     return [*wanted, None] if wanted != [None] and parameters.may_be_none(name) else wanted
+
+
+def scopes_of_instance(watch: Watch, instance: Any) -> set[str]:
+    """Give the scopes that the source's callable names for an instance; every scope where it fails."""
+    try:
+        given = watch.decide(instance) if watch.decide else None
+        if given is None:
+            return {EVERY_SCOPE}
+        several = [given] if isinstance(given, Mapping) else list(given)
+        return {scope for values in several for scope in named_scopes(watch.declaration, values)}
+    except Exception as error:  # noqa: BLE001  (a callable of the user's: it fails no write of theirs)
+        return fallen(watch.declaration, error)
+
+
+def named_scopes(declaration: Declaration[..., Any], values: Mapping[str, Any]) -> set[str]:
+    """Give the scopes of a mapping that a callable gave, by the widest shape that entries have."""
+    shape = declaration.widest_shape(values)
+    return scopes_of(declaration, {name: values[name] for name in shape})
+
+
+def fallen(declaration: Declaration[..., Any], error: Exception) -> set[str]:
+    """Tell that a scope cannot be worked out, and give every scope: what fails in Python never fails a write."""
+    scope_failed.send_robust(sender=type(declaration), statistic=declaration.name, error=error)
+    return {EVERY_SCOPE}
+
+
+# The tables of a declaration
 
 
 def watches_of(declaration: Declaration[..., Any]) -> list[Watch]:
@@ -142,112 +188,103 @@ def through(outer: Source, inner: Source, routes: frozenset[str]) -> Traced:
 
 
 def model_of(source: Source) -> type[Model] | None:
-    """Give a source's concrete model; None if it is not installed, or abstract."""
+    """Give a source's concrete model, or the one it was swapped for; None if it is not installed, or abstract."""
     try:
         model = apps.get_model(source.model) if isinstance(source.model, str) else source.model
+        options = getattr(model, "_meta", None)
+        if options is not None and options.swapped:
+            model = apps.get_model(options.swapped)
     except (LookupError, ValueError):
         return None
-    options = getattr(model, "_meta", None)
     return None if options is None or options.abstract else concrete(model)
 
 
-def concrete(model: type[Model]) -> type[Model]:
-    """Give the model that has the table: a proxy's, or the model itself."""
-    found: type[Model] = model._meta.concrete_model or model
-    return found
-
-
 def watches_of_source(declaration: Declaration[..., Any], traced: Traced, model: type[Model]) -> Iterator[Watch]:
-    """Give the watches of one source: its model, its parents, each model on a path, and its many-to-many tables."""
-    source, routes = traced
+    """Give the watches of one source: its table and its parents', those on its paths, and its many-to-many tables."""
+    source = traced.source
     decide = source.scope if callable(source.scope) else None
-    fields = None if source.fields is None else frozenset(source.fields)
-    own = Watch(declaration, model, source.paths, decide, fields, routes)
+    own = sought(declaration, model, source.paths, traced.routes)
+    own = replace(own, decide=decide, fields=columns_named(model, source.fields))
     yield own
-    yield from (on_parent(own, parent) for parent in model._meta.get_parent_list())
+    yield from (on_parent(own, traced, parent) for parent in chain(model)[1:])
     yield from on_paths(own)
-    yield from on_many_to_many(own)
-    if model._meta.auto_created:
-        yield from on_ends(own)
+    yield from on_many_to_many(own, source)
 
 
-def on_parent(own: Watch, parent: type[Model]) -> Watch:
-    """Watch the table of a parent, whose rows are part of the source's; of every scope if the path starts elsewhere."""
-    known = {field.name for field in parent._meta.get_fields()}
-    is_known = all(path.split("__")[0] in known for path in own.paths.values())
-    routes = frozenset(path for path in own.all_paths if path.split("__")[0] in known)
-    return replace(own, model=parent, paths=own.paths if is_known else {}, decide=None, routes=routes)
+def sought(
+    declaration: Declaration[..., Any], table: type[Model], paths: Mapping[str, str], routes: Iterable[str] = ()
+) -> Watch:
+    """Give a watch of these paths; of every scope, said in one line, where one cannot be followed."""
+    try:
+        return tracked(declaration, table, paths, routes)
+    except Unresolved as error:
+        fallen(declaration, error)
+        return Watch(declaration, table)
+
+
+def tracked(
+    declaration: Declaration[..., Any], table: type[Model], paths: Mapping[str, str], routes: Iterable[str] = ()
+) -> Watch:
+    """Give a watch of these paths; of every scope where texts that differ may name one. Raises Unresolved."""
+    trails = {name: walk(table, path) for name, path in paths.items()}
+    further = tuple(walk(table, path) for path in routes)
+    if any(trail.is_blind for trail in trails.values()):
+        return Watch(declaration, table, routes=(*further, *trails.values()))
+    return Watch(declaration, table, trails, routes=further)
+
+
+def columns_named(model: type[Model], names: Iterable[str] | None) -> frozenset[str] | None:
+    """Give the columns of a model's own table that `fields=` names, by name or attname; None where it names none."""
+    if names is None:
+        return None
+    wanted = set(names)
+    local = model._meta.local_concrete_fields
+    return frozenset(each.attname for each in local if wanted & {each.name, each.attname})
+
+
+def on_parent(own: Watch, traced: Traced, parent: type[Model]) -> Watch:
+    """Watch the table of a parent, whose rows are part of the source's."""
+    try:
+        paths = {name: path_from(parent, own.table, trail.path) for name, trail in own.trails.items()}
+        routes = [path_from(parent, own.table, trail.path) for trail in own.routes]
+        found = tracked(own.declaration, parent, paths, routes)
+    except Unresolved:  # the link from the parent to the child has no name
+        found = Watch(own.declaration, parent)
+    return replace(found, fields=columns_named(parent, traced.source.fields), created=False)
 
 
 def on_paths(own: Watch) -> Iterator[Watch]:
-    """Watch each model that a path leads over: a row that is moved there moves all that refer to it."""
-    found: dict[str, tuple[type[Model], dict[str, str]]] = {}
-    for name, path in (*own.paths.items(), *((f"*{route}", route) for route in own.routes)):
-        for prefix, model, rest in hops(own.model, path):
-            found.setdefault(prefix, (model, {}))[1][name] = rest
-    for related, rests in found.values():
-        steps = frozenset(rest.split("__")[0] for rest in rests.values())
-        is_whole = rests.keys() == own.paths.keys()
-        yield Watch(own.declaration, related, rests if is_whole else {}, fields=steps, created=False)
+    """Watch each table that a path leads over: a row that is moved there moves all that refer to it.
+
+    So does one that others refer to by another key than before, or that leads to another row (from its own end).
+    """
+    found: dict[tuple[tuple[str, ...], ...], tuple[Any, dict[str, str]]] = {}
+    for name, trail in (*own.trails.items(), *((f"*{trail.path}", trail) for trail in own.routes)):
+        for count, hop in enumerate(trail.hops, 1):
+            place = tuple(each.columns for each in trail.hops[:count])
+            found.setdefault(place, (hop, {}))[1][name] = hop.rest
+    for hop, rests in found.values():
+        paths = rests if rests.keys() == own.trails.keys() else {}
+        far = sought(own.declaration, hop.model, paths)
+        steps = {column for rest in rests.values() for column in walk(hop.model, rest).columns}
+        yield replace(far, fields=frozenset({*steps, *hop.joins}), created=not hop.certain)
 
 
-def hops(model: type[Model], path: str, before: str = "") -> Iterator[tuple[str, type[Model], str]]:
-    """Give each further model on a path, with the path so far and the rest; nothing for a path that is wrong."""
-    step, _, rest = path.partition("__")
-    try:
-        field = model._meta.pk if step == "pk" else model._meta.get_field(step)
-    except FieldDoesNotExist:
-        return
-    if rest and isinstance(field, ForeignObject) and isinstance(field.related_model, type):
-        prefix = f"{before}{step}__"
-        yield prefix, concrete(field.related_model), rest
-        yield from hops(field.related_model, rest, prefix)
-
-
-def on_many_to_many(own: Watch) -> Iterator[Watch]:
+def on_many_to_many(own: Watch, source: Source) -> Iterator[Watch]:
     """Watch the through tables of a source's many-to-many fields of interest, from the source's side."""
-    for field in own.model._meta.many_to_many:
-        if own.fields is None or field.name in own.fields:
-            prefix = field.m2m_field_name()
-            paths = {name: f"{prefix}__{path}" for name, path in own.paths.items()}
-            table: Watch = Watch(own.declaration, concrete(through_model(field)), paths)
-            yield table
-            yield from on_ends(table)
+    paths = source.paths if own.trails else {}
+    for each in own.table._meta.many_to_many:
+        if source.fields is None or each.name in source.fields:
+            yield on_through(own, each, paths)
 
 
-def through_model(field: Any) -> type[Model]:
-    """Give the table behind a many-to-many field."""
-    model: type[Model] = field.remote_field.through
-    return model
-
-
-def on_ends(table: Watch) -> Iterator[Watch]:
-    """Watch what a through table ties together: Django deletes its rows with either end, and sends no signal."""
-    for field in table.model._meta.fields:
-        if isinstance(field, ForeignObject) and isinstance(field.related_model, type):
-            yield replace(table, model=concrete(field.related_model), reach=(table.model, field.name))
-
-
-def value_at(instance: Any, path: str) -> Any:
-    """Give the value that a path leads to from an instance; None where it leads nowhere."""
-    step, _, rest = path.partition("__")
-    if not rest:
-        return getattr(instance, attribute_of(instance, step))
+def on_through(own: Watch, relation: Any, paths: Mapping[str, str]) -> Watch:
+    """Watch one through table: of every scope where no column of it leads to the source (tags of any model, say)."""
+    table = concrete(relation.remote_field.through)
     try:
-        related = getattr(instance, step)
-    except ObjectDoesNotExist:
-        return None
-    return None if related is None else value_at(related, rest)
-
-
-def attribute_of(instance: Model, step: str) -> str:
-    """Give the attribute that holds a field's own value: the key, for a relation."""
-    if step == "pk":
-        return "pk"
-    field = instance._meta.get_field(step)
-    return field.attname if isinstance(field, Field) else step
-
-
-def is_plain(value: object) -> bool:
-    """Tell whether a value is one, rather than an expression that the database works out."""
-    return not isinstance(value, Combinable) and not hasattr(value, "resolve_expression")
+        end = relation.m2m_field_name()
+        home = concrete(relation.model)
+        led = {name: f"{end}__{path_from(home, own.table, path)}" for name, path in paths.items()}
+        return tracked(own.declaration, table, led)
+    except (AttributeError, Unresolved):
+        return Watch(own.declaration, table)

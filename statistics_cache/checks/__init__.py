@@ -17,15 +17,17 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | E023 | a field path in a scope leads nowhere |
 | E024 | `fields=` names no field of the model |
 | E025 | `hydrate=` names variants without end, too many, or none of the signature |
+| E026 | a manager of a `StatisticsSource` gives no `StatisticsQuerySet`, or hides that of another base |
+| E027 | watched rows are deleted or changed by the database itself (`DB_CASCADE` and its like), which nobody sees |
 | W001 | another alias has the same LOCATION: django-redis gives both the options of whichever is used first |
 | W002 | the alias has no socket timeouts: a hung server costs seconds per call |
 | W003 | the alias lets its client try again |
-| W004 | a source's rows are deleted by the database itself, for which Django sends no signal |
 | W005 | a hydrated statistic's ttl is below two ticks: it is computed at every tick and may be stale all the same |
 | W006 | the broker is Redis without timeouts, or tries again: one that is out keeps readers waiting |
 | W007 | there is no broker, and tasks do not run eagerly |
 | W008 | the broker is RabbitMQ without timeouts, or tries again: one that hangs keeps readers waiting for ever |
 | W009 | Celery has no way to talk to the broker: no such scheme, or its packages are not installed |
+| W010 | a scope ends at a column that may compare texts that differ as equal: every variant falls |
 | W011* | the alias is in-process memory: processes do not see each other's changes |
 | W012* | the server evicts keys that have no timeout, so generations too |
 | W013* | the server could not be asked what it evicts |
@@ -41,12 +43,15 @@ from .cold_tier import check_databases, check_routers
 from .declarations import check_hydration, check_sources, check_ttls
 from .deployment import check_enabled, check_eviction, check_processes
 from .hot_tier import check_alias, check_connections, check_contract, check_settings
+from .sources import check_database_writes, check_managers
 
 TAG = "statistics_cache"
 
 for _check in (check_settings, check_alias, check_contract, check_connections):
     register(_check, TAG)
 for _check in (check_databases, check_routers, check_sources, check_hydration, check_ttls):
+    register(_check, TAG)
+for _check in (check_managers, check_database_writes):
     register(_check, TAG)
 for _check in (check_broker, check_transport, check_broker_options):
     register(_check, TAG)

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.apps import apps
 from django.core.checks import CheckMessage
-from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 
 from statistics_cache.api import registry
+from statistics_cache.changing.walking import Unresolved, walk
 from statistics_cache.conf import limits, settings
 from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.declaring.parameters import did_you_mean
@@ -17,10 +17,6 @@ from statistics_cache.declaring.sources import Source
 from statistics_cache.exceptions import DeclarationError, ParameterError, SettingsError
 
 from .messages import error, warning
-
-
-class Unresolved(LookupError):
-    """A model or a path that leads nowhere; the text says at which step, and what there is instead."""
 
 
 def declarations() -> list[Declaration[..., Any]]:
@@ -57,7 +53,6 @@ def source_faults(declaration: Declaration[..., Any], source: Source) -> Iterato
         hint = "Name a model of an installed app, as a class or as 'app_label.Model'."
         yield error(21, f"{declaration.name}: depends_on names {wrong}", hint, declaration.path)
         return
-    yield from silent_cascades(declaration, source, model)
     yield from path_faults(declaration, source, model)
     yield from field_faults(declaration, source, model)
 
@@ -77,10 +72,16 @@ def inner_faults(declaration: Declaration[..., Any], source: Source) -> Iterator
 
 
 def path_faults(declaration: Declaration[..., Any], source: Source, model: type[Model]) -> Iterator[CheckMessage]:
-    """Give the paths of a scope that do not lead to one value."""
+    """Give the paths of a scope that do not lead to one value, or to one that no text names for certain."""
     for path in source.paths.values():
         try:
-            walk(model, path)
+            if walk(model, path).is_blind:
+                yield warning(
+                    10,
+                    f"{declaration.name}: the column at the end of {path!r} may take texts that differ for equal.",
+                    "A change of it drops every variant. Keep texts in one case, in a column that tells them apart.",
+                    declaration.path,
+                )
         except Unresolved as wrong:
             yield error(
                 23,
@@ -92,7 +93,8 @@ def path_faults(declaration: Declaration[..., Any], source: Source, model: type[
 
 def field_faults(declaration: Declaration[..., Any], source: Source, model: type[Model]) -> Iterator[CheckMessage]:
     """Give the names in `fields=` that a save of the model cannot name."""
-    known = dict.fromkeys(name for field in model._meta.concrete_fields for name in (field.name, field.attname))
+    columns = (name for field in model._meta.concrete_fields for name in (field.name, field.attname))
+    known = dict.fromkeys((*columns, *(field.name for field in model._meta.many_to_many)))
     for name in source.fields or ():
         if name not in known:
             yield error(
@@ -103,26 +105,12 @@ def field_faults(declaration: Declaration[..., Any], source: Source, model: type
             )
 
 
-def silent_cascades(declaration: Declaration[..., Any], source: Source, model: type[Model]) -> Iterator[CheckMessage]:
-    """Warn of rows that the database deletes by itself (`DB_CASCADE` and its like): Django sends no signal for them."""
-    for field in model._meta.concrete_fields:
-        if type(getattr(field.remote_field, "on_delete", None)).__name__ == "DatabaseOnDelete":  # since Django 6.1
-            yield warning(
-                4,
-                f"{declaration.name}: rows of {source.label} go with {field.name!r} by on_delete=DB_…, unseen here.",
-                "Use models.CASCADE or SET_NULL, or wrap such deletes in `with invalidates(…):`.",
-                declaration.path,
-            )
-
-
 def find_model(source: Source) -> type[Model]:
-    """Give a source's model. Raises Unresolved for one that is none, abstract or not installed."""
-    given = source.model
-    if isinstance(given, str):
-        return find_named_model(given)
+    """Give a source's model, or what it was swapped for. Raises Unresolved for one that has no rows of its own."""
+    given = find_named_model(source.model) if isinstance(source.model, str) else source.model
     if given not in apps.get_models(include_auto_created=True, include_swapped=True):
         raise Unresolved(f"{source.label}, which is no model that is installed and has rows of its own.")
-    found: type[Model] = given
+    found: type[Model] = find_named_model(given._meta.swapped) if given._meta.swapped else given
     return found
 
 
@@ -134,39 +122,6 @@ def find_named_model(label: str) -> type[Model]:
         known = {model._meta.label: model for model in apps.get_models()}
         raise Unresolved(f"{label!r}, which is no installed model.{did_you_mean(label, known)}") from wrong
     return found
-
-
-def walk(model: type[Model], path: str) -> list[type[Model]]:
-    """Give the models that a path comes through, the first one's too. Raises Unresolved at the step that fails."""
-    passed = [model]
-    *relations, last = path.split("__")
-    for step in relations:
-        related = find_field(passed[-1], step).related_model
-        if not isinstance(related, type):
-            raise Unresolved(f"{passed[-1]._meta.label}.{step} is no relation, so nothing can follow it.")
-        passed.append(related)
-    find_field(passed[-1], last)
-    return passed
-
-
-def find_field(model: type[Model], step: str) -> Any:
-    """Give a field that has one value per row. Raises Unresolved with the nearest one."""
-    options = model._meta
-    if step == "pk":
-        return options.pk
-    try:
-        field = options.get_field(step)
-    except FieldDoesNotExist as wrong:
-        known = {field.name: field for field in options.get_fields() if not is_to_many(field)}
-        raise Unresolved(f"{options.label} has no field {step!r}.{did_you_mean(step, known)}") from wrong
-    if is_to_many(field):
-        raise Unresolved(f"{options.label}.{step} has many values per row.")
-    return field
-
-
-def is_to_many(field: Any) -> bool:
-    """Tell whether a field has many values per row."""
-    return bool(field.one_to_many or field.many_to_many)
 
 
 def models_of(declaration: Declaration[..., Any]) -> list[type[Model]]:
@@ -185,7 +140,7 @@ def models_of_source(source: Source) -> list[type[Model]]:
     """Give a source's model and those on the paths of its scope, as far as they can be found."""
     try:
         model = find_model(source)
-        return [model, *(step for path in source.paths.values() for step in walk(model, path))]
+        return [model, *(hop.model for path in source.paths.values() for hop in walk(model, path).hops)]
     except Unresolved:
         return []
 

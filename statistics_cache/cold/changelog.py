@@ -5,31 +5,95 @@ A generation is `sum(base) + sum(jump)` over an entry's scopes, of folded and un
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from operator import attrgetter
 from random import randint
+from typing import NamedTuple
 
 from django.db import connections, transaction
 from django.db.models import BigIntegerField
+from django.db.models.functions import Now
 
-from statistics_cache.declaring.keys import EPOCH_SCOPE, EVERY_SCOPE
+from statistics_cache.declaring.keys import EPOCH_SCOPE, EVERY_SCOPE, UNCHECKED_SCOPE
 from statistics_cache.entry import Generations
 from statistics_cache.models import StatisticInvalidation, StatisticScope
 
 Totals = Mapping[tuple[str, str], int]  # by statistic and scope
 
-MAX_JUMP = 2**31 - 1  # random, so that two histories never reach one sum; small, so that sums stay in a bigint
+MAX_JUMP = 2**22  # random, so that two histories never reach one sum; small: a bigint lasts 4 * 10**12 changes
+LOGGED_AT_ONCE = 100  # log rows in one statement; SQLite takes at least 32,766 arguments, and each row has five
 FOLDED_AT_ONCE = 1_000  # log rows in one transaction, short enough that no writer of a database file waits for long
 MAX_CAUSE = 200  # characters, the column's width
+
+
+class Change(NamedTuple):
+    """One row to log: a scope that changed, or (`via`) the keys from which unchecked scopes are read, as JSON."""
+
+    statistic: str
+    scope: str
+    cause: str
+    via: str | None = None
 
 
 def record(alias: str, statistic: str, scopes: Iterable[str], cause: str) -> int:
     """Log one jump of each scope and give it. It counts when the surrounding transaction commits."""
     jump = randint(1, MAX_JUMP)
-    rows = [
-        StatisticInvalidation(statistic=statistic, scope=scope, jump=jump, cause=cause[:MAX_CAUSE]) for scope in scopes
-    ]
-    StatisticInvalidation.objects.using(alias).bulk_create(rows)
+    write(alias, [Change(statistic, scope, cause) for scope in scopes], jump)
     return jump
+
+
+def write(alias: str, changes: Sequence[Change], jump: int | None = None) -> list[StatisticInvalidation]:
+    """Log changes, in one statement for 100 of them; without a `jump`, each has one of its own.
+
+    Gives the rows that are unchecked, as far as the database tells their keys.
+    """
+    found: list[StatisticInvalidation] = []
+    for start in range(0, len(changes), LOGGED_AT_ONCE):
+        some = changes[start : start + LOGGED_AT_ONCE]
+        values = [value for change in some for value in values_of(change, jump or randint(1, MAX_JUMP))]
+        returns = any(change.via for change in some) and connections[alias].features.can_return_rows_from_bulk_insert
+        with connections[alias].cursor() as cursor:
+            cursor.execute(insert_sql(alias, len(some), returns), values)
+            keys = [key for (key,) in cursor.fetchall()] if returns else []
+        found += [unchecked_row(key, change) for key, change in zip(keys, some, strict=False) if change.via]
+    return found
+
+
+def values_of(change: Change, jump: int) -> tuple[str | int | None, ...]:
+    """Give the columns of a log row."""
+    return change.statistic, change.scope, jump, change.cause[:MAX_CAUSE], change.via
+
+
+def unchecked_row(key: int, change: Change) -> StatisticInvalidation:
+    """Give a row as it was just logged."""
+    return StatisticInvalidation(pk=key, statistic=change.statistic, cause=change.cause, via=change.via)
+
+
+@lru_cache(maxsize=LOGGED_AT_ONCE * 2)
+def insert_sql(alias: str, rows: int, returns: bool) -> str:
+    """Give the statement that logs so many changes, and returns their keys if asked; the database adds the time."""
+    quote = connections[alias].ops.quote_name
+    columns = ", ".join(quote(name) for name in ("statistic", "scope", "jump", "cause", "via"))
+    values = ", ".join(["(%s, %s, %s, %s, %s)"] * rows)
+    keys = f" RETURNING {quote('id')}" if returns else ""
+    return f"INSERT INTO {quote(StatisticInvalidation._meta.db_table)} ({columns}) VALUES {values}{keys}"  # noqa: S608
+
+
+def unchecked(alias: str, statistics: Iterable[str] | None = None) -> list[StatisticInvalidation]:
+    """Give the log rows, of some statistics or of all, whose scopes were not read since their commit."""
+    rows = StatisticInvalidation.objects.using(alias).filter(scope=UNCHECKED_SCOPE)
+    if statistics is not None:
+        rows = rows.filter(statistic__in=list(statistics))
+    return list(rows.order_by("pk")[:FOLDED_AT_ONCE])
+
+
+def mark_checked(alias: str, rows: Sequence[StatisticInvalidation], changes: Sequence[Change]) -> bool:
+    """Put the changes that were found in the place of unchecked rows; tell whether another process did not do so."""
+    with transaction.atomic(using=alias):
+        gone, _ = StatisticInvalidation.objects.using(alias).filter(pk__in=sorted(row.pk for row in rows)).delete()
+        if gone:
+            write(alias, changes)
+    return bool(gone)
 
 
 def sums_sql(alias: str, where: str) -> str:
@@ -47,8 +111,8 @@ def sums_sql(alias: str, where: str) -> str:
 
 
 def all_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
-    """Give everything an entry belongs to: every scope, the epoch, and its own."""
-    return (EVERY_SCOPE, EPOCH_SCOPE, *scopes)
+    """Give everything an entry belongs to: every scope, the epoch, what is unchecked, and its own."""
+    return (EVERY_SCOPE, EPOCH_SCOPE, UNCHECKED_SCOPE, *scopes)
 
 
 def add_up(totals: Totals, statistic: str, scopes: Iterable[str]) -> Generations:
@@ -62,7 +126,8 @@ def fold(alias: str) -> list[StatisticInvalidation] | None:
 
     A generation is the same before and after, and in between: the rows go in the transaction in which the sums grow.
     """
-    rows = list(StatisticInvalidation.objects.using(alias).order_by("pk")[:FOLDED_AT_ONCE])
+    logged = StatisticInvalidation.objects.using(alias).exclude(scope=UNCHECKED_SCOPE)
+    rows = list(logged.order_by("pk")[:FOLDED_AT_ONCE])
     with transaction.atomic(using=alias):
         gone, _ = StatisticInvalidation.objects.using(alias).filter(pk__in=[row.pk for row in rows]).delete()
         if gone != len(rows):
@@ -87,4 +152,6 @@ def add_to_sums(alias: str, rows: Sequence[StatisticInvalidation]) -> None:
     moved = [sums[pair] for pair in jumps]
     for known in moved:
         known.base += jumps[known.statistic, known.scope]
-    scopes.bulk_update(sorted(moved, key=attrgetter("pk")), ["base", "last_cause", "changed_at"], batch_size=100)
+        known.folded_at = Now()  # after the rows were read: they are no younger
+    columns = ["base", "last_cause", "changed_at", "folded_at"]
+    scopes.bulk_update(sorted(moved, key=attrgetter("pk")), columns, batch_size=100)

@@ -8,10 +8,12 @@ from django.db import connections
 
 from statistics_cache.conf import settings
 from statistics_cache.declaring.declaration import Declaration, Variant
+from statistics_cache.declaring.keys import UNCHECKED_SCOPE
 from statistics_cache.entry import Copy, Generations, Row
-from statistics_cache.models import StatisticEntry
+from statistics_cache.models import StatisticEntry, StatisticInvalidation
 
 from . import rows as cold
+from . import tables
 from .changelog import Totals, add_up, all_scopes, sums_sql
 from .transactions import in_transaction
 
@@ -33,10 +35,15 @@ COLUMNS = (
 
 
 class Proof(NamedTuple):
-    """One variant's row, and the database's generations at the same instant."""
+    """One variant's row, and the database's generations at the same instant.
+
+    While `is_checked` is False a change whose scopes lie on other rows was committed, and nobody has read these scopes
+    since: nothing is current by this proof, and nothing may be captured or stored under it.
+    """
 
     row: Row | None
     database: Generations
+    is_checked: bool = True
 
     @property
     def copy(self) -> Copy | None:
@@ -48,13 +55,15 @@ class Proof(NamedTuple):
 def prove(
     declaration: Declaration[..., Any], variants: Sequence[Variant], *, payloads: bool = True
 ) -> dict[str, Proof] | None:
-    """Read rows and generations of a statistic's variants, by key; None when the database is out.
+    """Read rows and generations of a statistic's variants, by key; None when the database is out, or not migrated.
 
     Without `payloads` a copy's payload is empty, which spares reading much. Inside a transaction the error is raised
     instead: it has already spoilt the transaction.
     """
     alias = cold.alias_of(declaration)
     try:
+        if not tables.are_ready(alias):
+            return None
         return prove_on(alias, [(declaration, variant) for variant in variants], payloads)
     except cold.OUTAGES:
         if in_transaction(alias):
@@ -89,39 +98,69 @@ def prove_at_once(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str
     scopes = list(dict.fromkeys(scope for _, variant in pairs for scope in all_scopes(variant.scopes)))
     rows: dict[tuple[str, str], Row] = {}
     totals: dict[tuple[str, str], int] = {}
+    unchecked: set[str] = set()
     with connections[alias].cursor() as cursor:
         sql = proof_sql(alias, len(schemas), len(keys), len(names), len(scopes), payloads)
-        cursor.execute(sql, [*schemas, *keys, *[*names, *scopes] * 2])
-        for is_total, first, second, *columns in cursor.fetchall():
-            if is_total:
+        cursor.execute(sql, [*schemas, *keys, *[*names, *scopes] * 2, *names])
+        for member, first, second, *columns in cursor.fetchall():
+            if member == TOTAL:
                 totals[first, second] = int(columns[1])
+            elif member == UNCHECKED:
+                unchecked.add(first)
             else:
                 rows[first, second] = read_row(alias, columns)
     return {
         variant.key: Proof(
-            rows.get((declaration.fingerprint, variant.key)), add_up(totals, declaration.name, variant.scopes)
+            rows.get((declaration.fingerprint, variant.key)),
+            add_up(totals, declaration.name, variant.scopes),
+            declaration.name not in unchecked,
         )
         for declaration, variant in pairs
     }
 
 
+ENTRY, TOTAL, UNCHECKED = (
+    "entry",
+    "total",
+    "unchecked",
+)  # the statement's members, told apart by their first column
+
+
 @lru_cache(maxsize=256)
 def proof_sql(alias: str, schemas: int, keys: int, names: int, scopes: int, payloads: bool) -> str:
     """Give the statement, made once per shape: rows and sums must be of one instant, also where there is no row."""
+    members = entries_sql(alias, schemas, keys, payloads), totals_sql(alias, names, scopes), unchecked_sql(alias, names)
+    return " UNION ALL ".join(members)
+
+
+def entries_sql(alias: str, schemas: int, keys: int, payloads: bool) -> str:
+    """Give the member that reads rows."""
     quote = connections[alias].ops.quote_name
     columns = dict(zip(COLUMNS, map(quote, COLUMNS), strict=True))
     for name in ("computed_at", "retry_at"):  # what a datetime does not hold, such as infinity, is an error to read
         columns[name] = f"CASE WHEN {columns[name]} BETWEEN '1970-01-01' AND '9999-12-30' THEN {columns[name]} END"
     if not payloads:
         columns["payload"] = f"CASE WHEN {columns['payload']} IS NULL THEN NULL ELSE '' END"
-    rows = (
-        f"SELECT 0, {', '.join(columns.values())} "  # noqa: S608  (names only; values are bound)
+    return (
+        f"SELECT '{ENTRY}', {', '.join(columns.values())} "  # noqa: S608  (names only; values are bound)
         f"FROM {quote(StatisticEntry._meta.db_table)} "
         f"WHERE {quote('schema')} IN ({marks(schemas)}) AND {quote('key')} IN ({marks(keys)})"
     )
+
+
+def totals_sql(alias: str, names: int, scopes: int) -> str:
+    """Give the member that reads the sums of scopes."""
     nulls = ", ".join(["NULL"] * (len(COLUMNS) - 4))
     sums = sums_sql(alias, f"WHERE statistic IN ({marks(names)}) AND scope IN ({marks(scopes)})")
-    return f"{rows} UNION ALL SELECT 1, statistic, scope, NULL, total, {nulls} FROM ({sums}) sums"  # noqa: S608
+    return f"SELECT '{TOTAL}', statistic, scope, NULL, total, {nulls} FROM ({sums}) sums"  # noqa: S608
+
+
+def unchecked_sql(alias: str, names: int) -> str:
+    """Give the member that reads which statistics have log rows that are unchecked."""
+    log = connections[alias].ops.quote_name(StatisticInvalidation._meta.db_table)
+    nulls = ", ".join(["NULL"] * (len(COLUMNS) - 2))
+    which = f"statistic IN ({marks(names)}) AND scope = '{UNCHECKED_SCOPE}' GROUP BY statistic, scope"
+    return f"SELECT '{UNCHECKED}', statistic, scope, {nulls} FROM {log} WHERE {which}"  # noqa: S608
 
 
 def marks(number: int) -> str:

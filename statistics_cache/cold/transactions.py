@@ -1,12 +1,15 @@
 """What a connection's transaction has changed, and what waits for its commit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from secrets import token_hex
 from threading import local
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connections, transaction
+
+T = TypeVar("T")
 
 KEY = "_statistics_cache"  # the attribute of a connection that holds its Changes
 
@@ -27,31 +30,57 @@ def is_manual(connection: Any) -> bool:
 
     Connects to nothing: the database may be out, and readers are to learn that where they can do without it.
     """
+    if connection.in_atomic_block:
+        return not connection.commit_on_exit  # blocks inside such a transaction commit nothing
     is_open = connection.connection is not None
     is_autocommit = connection.autocommit if is_open else connection.settings_dict["AUTOCOMMIT"]
-    return not connection.in_atomic_block and not is_autocommit
+    return not is_autocommit
+
+
+def whole(alias: str, *, unless: bool = False) -> AbstractContextManager[object]:
+    """Make one transaction of a statement and what is logged of it in autocommit; elsewhere it is in one already."""
+    connection = connections[alias]
+    if unless or connection.in_atomic_block or is_manual(connection):
+        return nullcontext()
+    return transaction.atomic(using=alias)
 
 
 def after_commit(alias: str, function: Callable[[], object]) -> None:
     """Run a function when what is done now is committed: at once outside a transaction, never after a rollback.
 
-    Where the user's own transactions hide the commit, nothing is run.
+    Where the user's own transactions hide the commit, nothing is run. What fails there is logged by Django, and is no
+    reason for other hooks to fail.
     """
     if not in_transaction(alias):
         function()
     elif not is_manual(connections[alias]):
-        await_commit(alias, function)
+        transaction.on_commit(Hook(function), using=alias, robust=True)
 
 
-def after_commit_once(alias: str, function: Callable[[], object]) -> None:
-    """Do as `after_commit`, unless an equal function already waits for this commit."""
-    if all(waiting != Hook(function) for _, waiting, *_ in connections[alias].run_on_commit):
-        after_commit(alias, function)
+def after_commit_together(alias: str, function: Callable[[dict[str, T]], object], name: str, item: T) -> None:
+    """Have a function take items, each once by its name, when what is done now is committed: all of this commit in one.
+
+    Outside a transaction it takes this one at once; where the user's own transactions hide the commit, none.
+    """
+    if not in_transaction(alias):
+        function({name: item})
+    elif not is_manual(connections[alias]):
+        once = changes_of(alias).once
+        if function not in once:
+            after_commit(alias, Together(function, once.setdefault(function, {})))
+        once[function][name] = item
 
 
-def await_commit(alias: str, function: Callable[[], object]) -> None:
-    """Have Django run a function after the commit; what fails there is logged, and no reason for others to fail."""
-    transaction.on_commit(Hook(function), using=alias, robust=True)
+@dataclass(frozen=True, eq=False)
+class Together:
+    """A function and the items that it takes after a commit."""
+
+    function: Callable[[dict[str, Any]], object]
+    items: dict[str, Any]
+
+    def __call__(self) -> None:
+        """Have it take them."""
+        self.function(self.items)
 
 
 @dataclass(frozen=True)
@@ -69,55 +98,81 @@ class Hook:
         self.function()
 
 
-@dataclass(eq=False)
-class Batch:
-    """The deliveries of one statistic in one transaction; `is_large` once there are too many to make one by one."""
+class Logged:
+    """What one write has logged, as a hook that delivers it after the commit.
 
-    is_large: bool = False
-    is_delivered: bool = False
+    Django drops it with the savepoint that rolls its log rows back. `facts` are what was logged of each statistic.
+    """
 
-
-@dataclass(eq=False)
-class Delivery:
-    """A logged change that waits for its commit; Django drops it with the savepoint that rolls its log row back."""
-
-    statistic: str
-    scope: str
-    batch: Batch
-    deliver: Callable[["Delivery"], None]
-    changes: "Changes"
-    has_run: bool = False
+    def __init__(self, alias: str, facts: Mapping[str, Collection[object]], deliver: "Deliver") -> None:
+        """Note it; `deliver` takes all that is to be delivered together."""
+        self.alias, self.facts, self.deliver = alias, facts, deliver
+        self.has_run = False
+        self.__qualname__ = type(self).__name__  # Django logs it where a hook fails
 
     def __call__(self) -> None:
-        """Deliver; the transaction no longer holds this change."""
-        self.has_run = True
-        self.changes.forget(self)
-        self.deliver(self)
+        """Deliver this and, in the same go, all others of this commit."""
+        if self.has_run:
+            return
+        together = [self, *self.companions()]
+        for each in together:
+            each.has_run = True
+        self.deliver(together)
+
+    def companions(self) -> list["Logged"]:
+        """Give the others that this commit will run: those left in the list that Django has taken this one from."""
+        known: Changes | None = vars(connections[self.alias]).get(KEY)
+        if known is None or known.hooks is connections[self.alias].run_on_commit:
+            return []  # in a `TestCase` that captures: nothing was taken from the list
+        others = [hook for _, hook, *_ in known.hooks if isinstance(hook, Logged) and not hook.has_run]
+        return [] if self in others else others  # an older list: a savepoint was rolled back since
+
+
+Deliver = Callable[[Sequence["Logged"]], None]
+
+
+def deliver_after_commit(logged: Logged) -> None:
+    """Have what was logged delivered when this transaction commits, before any other hook can read what it changed.
+
+    Where the outermost block is a `TestCase`'s it is the last: what a test captures counts from where it begins.
+    """
+    connection, known = connections[logged.alias], changes_of(logged.alias)
+    is_in_testcase = getattr(connection.atomic_blocks[0], "_from_testcase", False)
+    place = len(connection.run_on_commit) if is_in_testcase else 0
+    entry: Any = (set(connection.savepoint_ids), logged, True)
+    connection.run_on_commit.insert(place, entry)
+    known.note(logged, is_new=True)
 
 
 @dataclass(eq=False)
 class Changes:
-    """What a connection's transaction has logged so far, by statistic and scope (Note [The list of hooks])."""
+    """What a connection's transaction has logged so far, by statistic (Note [The list of hooks]).
+
+    `facts` are all that waits for the commit; `certain` those whose log rows no rollback can have taken back.
+    """
 
     hooks: list[Any]
-    waiting: dict[str, dict[str, Delivery]] = field(default_factory=dict)
+    logged: list[Logged] = field(default_factory=list)
+    facts: dict[str, set[object]] = field(default_factory=dict)
+    certain: dict[str, set[object]] = field(default_factory=dict)
+    once: dict[Callable[[dict[str, Any]], object], dict[str, Any]] = field(default_factory=dict)
 
-    def of(self, statistic: str) -> dict[str, Delivery]:
-        """Give the changes of a statistic that wait for the commit, by scope."""
-        return self.waiting.get(statistic, {})
+    def of(self, statistic: str) -> Collection[object]:
+        """Give what was logged of a statistic since the last rollback, and waits for the commit."""
+        return self.certain.get(statistic, ())
 
-    def note(self, delivery: Delivery) -> None:
-        """Note one more."""
-        delivery.changes = self
-        self.waiting.setdefault(delivery.statistic, {})[delivery.scope] = delivery
+    def note(self, logged: Logged, *, is_new: bool) -> None:
+        """Note one more; one that is not new may have lost its rows by a rollback that left its hook."""
+        self.logged.append(logged)
+        for statistic, facts in logged.facts.items():
+            self.facts.setdefault(statistic, set()).update(facts)
+            if is_new:
+                self.certain.setdefault(statistic, set()).update(facts)
 
-    def forget(self, delivery: Delivery) -> None:
-        """Take off one that was delivered."""
-        if not (left := self.waiting.get(delivery.statistic, {})):
-            return
-        left.pop(delivery.scope, None)
-        if not left:
-            del self.waiting[delivery.statistic]
+    @property
+    def is_delivered(self) -> bool:
+        """Tell whether all of it has been delivered, though the list still has it (in a `TestCase`)."""
+        return all(logged.has_run for logged in self.logged)
 
 
 @dataclass(eq=False)
@@ -139,15 +194,16 @@ _suspects = _Suspects()
 
 
 def changes_of(alias: str) -> Changes:
-    """Give what the transaction on a database has logged and not rolled back."""
+    """Give what the transaction on a database has logged and not rolled back or delivered."""
     connection = connections[alias]
     known: Changes | None = vars(connection).get(KEY)
-    if known is None or known.hooks is not connection.run_on_commit:
+    if known is None or known.hooks is not connection.run_on_commit or (known.logged and known.is_delivered):
         known = vars(connection)[KEY] = Changes(connection.run_on_commit)
         for _, hook, *_ in connection.run_on_commit:
-            waiting = hook.function if isinstance(hook, Hook) else None
-            if isinstance(waiting, Delivery) and not waiting.has_run:
-                known.note(waiting)
+            if isinstance(hook, Logged) and not hook.has_run:
+                known.note(hook, is_new=False)
+            elif isinstance(hook, Hook) and isinstance(hook.function, Together):
+                known.once[hook.function.function] = hook.function.items
     return known
 
 
@@ -187,10 +243,10 @@ def is_dirty(alias: str, statistic: str) -> bool:
         return False
     if is_manual(connections[alias]):
         return True
-    waiting = changes_of(alias).waiting
-    if not waiting:
+    facts = changes_of(alias).facts
+    if not facts:
         _suspects.aliases.discard(alias)
-    return statistic in waiting
+    return statistic in facts
 
 
 # Note [The list of hooks]
@@ -198,3 +254,6 @@ def is_dirty(alias: str, statistic: str) -> bool:
 # savepoint too, and a commit put another list in its place. So while the list is the same object, all that was noted
 # still waits, and what was noted is read anew from it when it is another. That makes "already logged in this
 # transaction" one look into a dict, however many hooks an application has, and a rollback needs no hook of its own.
+# A savepoint that users roll back by hand leaves our hooks, though their rows are gone: so what was logged before any
+# rollback is logged again when it changes again.
+# At a commit Django takes the hooks out of that list one by one: the first of ours delivers all that are still in it.

@@ -9,6 +9,7 @@ DIGEST_LENGTH = 32  # 128 bits of SHA-256: out of reach even for who looks for a
 
 EVERY_SCOPE = "*"  # the scope that every entry of a statistic belongs to
 EPOCH_SCOPE = ""  # the reserved scope that clearing moves
+UNCHECKED_SCOPE = "?"  # of log rows whose scopes lie on other rows, and were not read since their commit
 READABLE = "\"'=,:;.!@$&()*+-/[]{}"  # printable ASCII that no cache backend minds
 
 

@@ -15,7 +15,7 @@ from django.db import connections
 from statistics_cache import peeking, reading, upkeep
 from statistics_cache.broker import queue
 from statistics_cache.broker.queue import Wanted
-from statistics_cache.cold import proving
+from statistics_cache.changing import checking
 from statistics_cache.cold import rows as cold
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.entry import Row
@@ -101,7 +101,7 @@ def sort_out(declaration: Declaration[..., Any], variants: Sequence[Variant], wa
     """
     fresh = {} if way.forced else find_fresh(declaration, variants, way)
     left = [variant for variant in variants if variant.key not in fresh]
-    proofs = proving.prove(declaration, left, payloads=False)
+    proofs = checking.prove(declaration, left, payloads=False)
     if proofs is None:
         raise database_out()
     now = time()

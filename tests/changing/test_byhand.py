@@ -191,7 +191,7 @@ def test_many_scopes_fall_as_one() -> None:
     before = caches["statistics"].get_many(
         hot.hot_keys(stock.declaration, stock.declaration.variant(("red",), {}), "statistics")
     )
-    hot.bump("tests.stock", [f"color={number}" for number in range(9)])
+    hot.bump({"tests.stock": [f"color={number}" for number in range(9)]})
     after = caches["statistics"].get_many(before)
     changed = [name for name in before if before[name] != after[name]]
     assert changed == ["statistics:generation:tests.stock:*"]
@@ -199,14 +199,14 @@ def test_many_scopes_fall_as_one() -> None:
 
 def test_a_bump_leaves_a_missing_generation_missing() -> None:
     """Missing means unknown; only a reader gives it a start, at random."""
-    hot.bump("tests.stock", ['color="red"', "*"])
+    hot.bump({"tests.stock": ['color="red"', "*"]})
     assert caches["statistics"].get("statistics:generation:tests.stock:*") is None
 
 
 def test_a_bump_discards_what_is_no_number() -> None:
     """What stands in a generation's place is deleted rather than believed."""
     caches["statistics"].set("statistics:generation:tests.stock:*", "foreign")
-    hot.bump("tests.stock", ["*"])
+    hot.bump({"tests.stock": ["*"]})
     assert caches["statistics"].get("statistics:generation:tests.stock:*") is None
 
 

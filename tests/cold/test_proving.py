@@ -10,7 +10,7 @@ from statistics_cache.admin import overview
 from statistics_cache.cold import proving
 from statistics_cache.cold.proving import Pair, all_totals, prove_together
 from statistics_cache.hot import entries as hot
-from statistics_cache.models import StatisticEntry
+from statistics_cache.models import StatisticEntry, StatisticInvalidation
 from statistics_cache.peeking import look_together, peek_many
 from tests.conftest import Backend, Queries
 from tests.models import Paint
@@ -120,6 +120,7 @@ def test_nothing_to_look_at(queries: Queries) -> None:
 
 def test_sums_of_too_many_scopes_are_not_read(backend: Backend) -> None:
     """Where there are more scopes than may be read, there are no totals at all rather than some."""
+    StatisticInvalidation.objects.all().delete()
     stock(Color.RED)
     for color in Color:
         Paint.objects.create(color=color)

@@ -140,12 +140,13 @@ def tick(times: int) -> None:
 def clean() -> None:
     """Forget everything that an earlier test has left."""
     for model in (Paint, StatisticEntry, StatisticInvalidation, StatisticScope):
-        model._default_manager.all().delete()
+        model.objects.all().delete()
     caches["statistics"].clear()
 
 
 def migrate() -> None:
-    """Make the tables."""
+    """Make the tables; first those that models of tests refer to."""
+    call_command("migrate", "contenttypes", verbosity=0)
     call_command("migrate", run_syncdb=True, verbosity=0)
 
 

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from statistics_cache.cold import proving
+from statistics_cache.changing import checking
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.management.base import EXIT_CODES, add_names, at_least_one, choose, database_out, usage
 from statistics_cache.management.refreshing import Batch, Tried, Way, read_grid, refresh_all, sort_out
@@ -85,7 +85,7 @@ def batches(declaration: Declaration[..., Any], way: Way, size: int, *, missing_
 
 def find_missing(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> list[Variant]:
     """Give the variants that the table has no value of, in the current schema and not cleared."""
-    proofs = proving.prove(declaration, variants, payloads=False)
+    proofs = checking.prove(declaration, variants, payloads=False)
     if proofs is None:
         raise database_out()
     return [variant for variant in variants if proofs[variant.key].copy is None]

@@ -8,7 +8,8 @@ from django.apps import apps
 from django.db.models import Model
 
 from statistics_cache.changing import byhand
-from statistics_cache.changing.receiving import WATCHES
+from statistics_cache.changing.receiving import watches_on
+from statistics_cache.changing.walking import chain
 from statistics_cache.cold import rows as cold
 from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.declaring.parameters import did_you_mean
@@ -74,7 +75,7 @@ def choose_any(options: Mapping[str, Any]) -> list[Chosen]:
 
 def computed_from(label: str) -> list[Declaration[..., Any]]:
     """Give the statistics that a change of a model's rows concerns, by name. Wrong usage if there are none."""
-    sources = {model: found for model in WATCHES if (found := statistics_on(model))}
+    sources = {model: found for model in apps.get_models(include_auto_created=True) if (found := statistics_on(model))}
     known = {model._meta.label: found for model, found in sources.items()}
     try:
         model = apps.get_model(label)
@@ -86,8 +87,9 @@ def computed_from(label: str) -> list[Declaration[..., Any]]:
 
 
 def statistics_on(model: type[Model]) -> list[Declaration[..., Any]]:
-    """Give the statistics that watch a model's own rows, by name."""
-    watching = {each.declaration.name: each.declaration for each in WATCHES[model] if each.reach is None}
+    """Give the statistics that watch the tables of a model's rows, by name."""
+    watches = [each for table in chain(model) for each in watches_on(table)]
+    watching = {each.declaration.name: each.declaration for each in watches}
     return [watching[name] for name in sorted(watching)]
 
 

@@ -1,0 +1,42 @@
+"""`migrate` and `flush` change rows by models of another time, or none: afterwards every scope has moved."""
+
+from typing import Any
+
+from django.apps import apps
+from django.db.models.signals import post_migrate, pre_migrate
+
+from statistics_cache.cold import rows as cold
+from statistics_cache.cold import tables
+from statistics_cache.declaring.keys import EVERY_SCOPE
+
+from .delivering import Logging, log_all
+from .ongoing import ongoing
+from .receiving import WATCHES
+
+
+def begin(using: str, plan: Any = None, **_: Any) -> None:
+    """While migrations run, read no rows around statements: tables may not have the columns yet that models have."""
+    tables.forget(using)
+    ongoing(using).is_migrating = bool(plan)
+
+
+def end(using: str, plan: Any = None, **_: Any) -> None:
+    """Move every scope of every statistic on the database, unless there was nothing to migrate."""
+    tables.forget(using)
+    ongoing(using).is_migrating = False
+    if plan != []:  # `flush` sends none
+        move_all(using, "flushed" if plan is None else "migrated")
+
+
+def move_all(alias: str, cause: str) -> None:
+    """Log a change of every scope of every statistic that has its rows on a database, and deliver it."""
+    declared = {watch.declaration for watches in WATCHES.values() for watch in watches}
+    names = sorted(each.name for each in declared if cold.alias_of(each) == alias)
+    log_all(alias, [Logging(name, cause, frozenset({EVERY_SCOPE})) for name in names])
+
+
+def connect() -> None:
+    """Hear of it once for each command, not once for each app."""
+    ours = apps.get_app_config("statistics_cache")
+    pre_migrate.connect(begin, sender=ours, dispatch_uid="statistics_cache.begin")
+    post_migrate.connect(end, sender=ours, dispatch_uid="statistics_cache.end")

@@ -1,0 +1,74 @@
+"""Checks of the models that statistics watch: managers that hide writes or others, rows that the database writes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import CheckMessage
+from django.db.models import Manager, Model
+
+from statistics_cache.changing.managers import StatisticsQuerySet, StatisticsSource
+from statistics_cache.changing.receiving import WATCHES
+
+from .messages import error
+
+
+def check_managers(**_: Any) -> list[CheckMessage]:
+    """Report every manager of a source whose bulk writes would not be of one transaction with their log rows."""
+    sources = (model for model in apps.get_models() if issubclass(model, StatisticsSource))
+    return [fault for model in sources for fault in manager_faults(model)]
+
+
+def manager_faults(model: type[Model]) -> Iterator[CheckMessage]:
+    """Give the managers of a model that give no StatisticsQuerySet, and those that one of ours hides."""
+    label = model._meta.label
+    for manager in model._meta.managers:
+        if not issubclass(manager._queryset_class, StatisticsQuerySet):  # type: ignore[attr-defined]
+            made_of = type(manager).__name__
+            told = f"{label}.{manager.name} is a {made_of} without StatisticsQuerySet, though the model is a source."
+            yield error(26, told, line_to_write(manager), model)
+    for base, manager in hidden_managers(model):
+        made_of = type(manager).__name__
+        told = f"{label}.{manager.name} is that of StatisticsSource: it hides the {made_of} of {base.__name__}."
+        yield error(26, told, line_to_write(manager), model)
+
+
+def line_to_write(manager: Any) -> str:
+    """Give the line that makes a manager one of a source."""
+    name, made_of = manager.name, type(manager).__name__
+    if vars(manager).get("_built_with_as_manager"):
+        queryset = manager._queryset_class.__name__
+        return f"Let {queryset} inherit from StatisticsQuerySet; write `{name} = {queryset}.as_manager()` in the model."
+    return (
+        f"Write `{name} = {made_of}.from_queryset(StatisticsQuerySet)()` in the model, or let the queryset of your own "
+        "inherit from StatisticsQuerySet."
+    )
+
+
+def hidden_managers(model: type[Model]) -> Iterator[tuple[type[Model], Any]]:
+    """Give managers of other bases, with methods of their own, in whose place a model has that of StatisticsSource."""
+    own = [(base, manager) for base in model.mro() if hasattr(base, "_meta") for manager in base._meta.local_managers]
+    first = {manager.name: base for base, manager in reversed(own)}
+    for base, manager in own:
+        if base is not first[manager.name] is StatisticsSource and type(manager) is not Manager:
+            yield base, manager
+
+
+def check_database_writes(**_: Any) -> list[CheckMessage]:
+    """Report relations by which the database itself deletes or changes watched rows (`DB_CASCADE` and its like)."""
+    return [fault for table in WATCHES if WATCHES[table] for fault in silent_writes(table)]
+
+
+def silent_writes(table: type[Model]) -> Iterator[CheckMessage]:
+    """Give the relations of a table over which Django writes nothing, and sends no signal (since Django 6.1)."""
+    names = ", ".join(sorted({watch.declaration.name for watch in WATCHES[table]}))
+    for field in table._meta.local_concrete_fields:
+        if type(getattr(field.remote_field, "on_delete", None)).__name__ == "DatabaseOnDelete":
+            yield error(
+                27,
+                f"{names}: rows of {table._meta.label} are written by the database when those behind {field.name!r} "
+                "are deleted (on_delete=DB_…): nobody sees it.",
+                "Use models.CASCADE, SET_NULL or SET_DEFAULT; or silence this and wrap such deletes in "
+                "`with invalidates(…):`.",
+                table,
+            )

@@ -1,0 +1,53 @@
+"""Whether the app's own tables are there and may be written: asked before, so that no statement of ours fails."""
+
+from typing import Any
+
+from django.db import connections
+
+from statistics_cache.models import StatisticInvalidation
+from statistics_cache.signals import tables_missing
+
+_ready: set[tuple[str, str]] = set()  # the databases whose tables are there: once they are, nobody asks again
+_told: set[tuple[str, str]] = set()
+
+
+def are_ready(alias: str) -> bool:
+    """Tell whether a database has the log in its present form and lets us write it; a No is signalled once."""
+    name = name_of(alias)
+    if name in _ready:
+        return True
+    if has_log(connections[alias]):
+        _ready.add(name)
+        return True
+    if name not in _told:
+        _told.add(name)
+        tables_missing.send_robust(sender=None, database=alias)
+    return False
+
+
+def forget(alias: str) -> None:
+    """Ask again: a migration may have made the tables, or taken them away."""
+    _ready.discard(name_of(alias))
+
+
+def name_of(alias: str) -> tuple[str, str]:
+    """Name a database: an alias may stand for another one in tests."""
+    return alias, str(connections[alias].settings_dict["NAME"])
+
+
+def has_log(connection: Any) -> bool:
+    """Look for the table, then for our rights on it, then for its columns: each asks nothing that may fail."""
+    table = StatisticInvalidation._meta.db_table
+    with connection.cursor() as cursor:
+        if table not in connection.introspection.table_names(cursor) or not may_write(connection, cursor, table):
+            return False
+        there = {column.name for column in connection.introspection.get_table_description(cursor, table)}
+    return {field.column for field in StatisticInvalidation._meta.concrete_fields} <= there
+
+
+def may_write(connection: Any, cursor: Any, table: str) -> bool:
+    """Ask PostgreSQL for our rights; elsewhere whoever may write a source may write the log."""
+    if connection.vendor != "postgresql":
+        return True
+    cursor.execute("SELECT has_table_privilege(%s, 'SELECT') AND has_table_privilege(%s, 'INSERT')", [table, table])
+    return bool(cursor.fetchone()[0])
