@@ -1,6 +1,7 @@
 """Storing behind the fence: nothing computed earlier ever replaces what was computed later."""
 
 import json
+from time import time
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from django.db.models import Q
 from time_machine import Traveller
 
 from statistics_cache import PayloadError, TokenError, computing, statistic
-from statistics_cache.cold import proving
+from statistics_cache.changing import checking
 from statistics_cache.cold import rows as cold
+from statistics_cache.hot import entries as hot
 from statistics_cache.models import KEPT_COSTS, StatisticEntry
 from statistics_cache.signals import store_failed
 from tests.models import Paint
@@ -67,6 +69,24 @@ def test_a_store_in_the_same_microsecond_passes(clock: Traveller) -> None:
     assert stock.get(Color.RED) == NEW
 
 
+def test_a_capture_is_of_the_moment_before_anything_was_asked(
+    clock: Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long cache and database take to answer: what is computed then is no younger than what was asked first.
+    No schedule of the interleaving suite betrays the other order, for the function runs after both."""
+    prove, read, before = checking.prove, hot.read, time()
+
+    def slowly(answer: Any) -> Any:
+        clock.shift(5)
+        return answer
+
+    monkeypatch.setattr(checking, "prove", lambda *args: slowly(prove(*args)))
+    monkeypatch.setattr(hot, "read", lambda *args: slowly(read(*args)))
+    captured = computing.capture(stock.declaration, stock.declaration.variant((Color.RED,), {})).captured
+    assert captured is not None
+    assert (captured.computed_at, captured.proved_at) == (before, before)
+
+
 def test_a_token_is_json_of_one_variant() -> None:
     """A token survives JSON, and is refused for any other variant or statistic, and if it is none."""
     token = json.loads(json.dumps(stock.token(Color.RED)))
@@ -82,7 +102,7 @@ def test_a_token_is_json_of_one_variant() -> None:
 def test_where_there_is_no_token_the_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """A transaction that changed a source has no token, nor has a database that is out; which it is, is said."""
     with monkeypatch.context() as patch:
-        patch.setattr(proving, "prove", lambda *_: None)
+        patch.setattr(checking, "prove", lambda *_: None)
         with pytest.raises(TokenError, match="while the database is out"):
             stock.token(Color.RED)
     with transaction.atomic(using=cold.alias_of(stock.declaration)):

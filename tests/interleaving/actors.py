@@ -1,29 +1,32 @@
 """What each actor does: the real change path, read path and compute path, told to the oracle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
+from django.db.models import Model, QuerySet
 
 from statistics_cache import reading, upkeep
 from statistics_cache.api import Statistic
-from statistics_cache.changing import delivering
+from statistics_cache.changing import checking, delivering
 from statistics_cache.cold import changelog
 from statistics_cache.declaring.declaration import Declaration, read_function
 from statistics_cache.declaring.keys import generation_key
 from statistics_cache.declaring.sources import read_sources
 from statistics_cache.entry import Answer
-from tests.models import Paint
+from tests.models import Item, Order, Paint, Region
 
 from .operations import perform
-from .oracle import CLEARED, ERASURES, PROOF_INTERVAL, Given
+from .oracle import CLEARED, ERASURES, MOVED, PROOF_INTERVAL, Given
 from .replaying import Actor
 
 RED = "red"
 SCOPE = 'color="red"'
+BLUE = "blue"
 BY_HAND, CLEARING = ERASURES + 1, CLEARED + 1
+HERE, THERE = 900_001, 900_002  # the keys of the two rows of each table that a scene has
 
 
 def changes(color: str) -> list[int]:
@@ -33,8 +36,10 @@ def changes(color: str) -> list[int]:
     return [*rows, *sorted(erasures)]
 
 
-def declare(name: str, version: int, function: Callable[..., Any]) -> Statistic[..., Any]:
-    """Declare a statistic that no registry knows and no signal reaches: other tests never meet it."""
+def declare(
+    name: str, version: int, function: Callable[..., Any], sources: Mapping[type[Model], Any] | None = None
+) -> Statistic[..., Any]:
+    """Declare a statistic that no registry knows: other tests never meet it, nor do signals unless it is watched."""
     parameters, result = read_function(function)
     declaration = Declaration(
         function=function,
@@ -43,7 +48,7 @@ def declare(name: str, version: int, function: Callable[..., Any]) -> Statistic[
         explicit_name=name,
         ttl=timedelta(minutes=5),
         stale_ttl=timedelta(hours=1),
-        sources=read_sources({Paint: "color"}),
+        sources=read_sources(sources or {Paint: "color"}),
         on_change="revalidate",
         version=version,
     )
@@ -61,9 +66,24 @@ def parent(color: str) -> list[int]:
     return found
 
 
+def moved(color: str) -> list[int]:
+    """Tell which writes of moved rows there are, as of one look at the rows."""
+    found = sorted(perform("erasures") or ())
+    look(f"SELECT count(*) FROM {Paint._meta.db_table} WHERE color = %s", color)  # noqa: S608
+    return found
+
+
+def look(sql: str, *values: str) -> None:
+    """Have the database look: the world tells what there was."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(sql, values)
+
+
 SUBJECT = declare("tests.subject", 1, subject)
 NEWER = declare("tests.subject", 2, subject)
 PARENT = declare("tests.parent", 1, parent)
+SHELF = declare("tests.shelf", 1, moved)  # its scopes are the rows' own
+PLACE = declare("tests.place", 1, moved, {Item: {"color": "order__region__name"}})  # its scopes lie on other rows
 
 
 def write(number: int, names: tuple[str, ...] = ("tests.subject",)) -> None:
@@ -161,7 +181,7 @@ def refresher(name: str = "refresher", asked: Statistic[..., Any] = SUBJECT, **p
     return Actor(name, partial(read, partial(asked.refresh, RED, **part)))
 
 
-def read_inside(call: Callable[[], Answer[list[int]] | None]) -> None:
+def read_inside(call: Callable[[], object]) -> None:
     """Look at the database, then ask, in one transaction with a fixed snapshot; the oracle does not judge that."""
     with transaction.atomic():
         if connections["default"].vendor == "postgresql":
@@ -169,6 +189,29 @@ def read_inside(call: Callable[[], Answer[list[int]] | None]) -> None:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         Paint.objects.exists()
         call()
+
+
+def compute_inside(asked: Statistic[..., Any] = SUBJECT) -> None:
+    """Ask in a transaction with a fixed snapshot, and compute there what is not fresh."""
+    read_inside(partial(call, asked))
+
+
+def snapshot_caller() -> Actor:
+    """Call inside a transaction with a fixed snapshot."""
+    return Actor("snapshot caller", compute_inside, mode="DEFERRED", leases=True)
+
+
+def take_inside() -> None:
+    """Take a token and compute in a transaction with a fixed snapshot; store after it."""
+    taken: list[Any] = []
+    read_inside(lambda: taken.extend((SUBJECT.token(RED), subject(RED))))
+    token, value = taken
+    SUBJECT.set(RED, result=value, token=token)
+
+
+def snapshot_taker() -> Actor:
+    """Take a token inside a transaction with a fixed snapshot."""
+    return Actor("snapshot taker", take_inside, mode="DEFERRED")
 
 
 def snapshot_reader() -> Actor:
@@ -240,3 +283,158 @@ def eraser(name: str, mark: int, act: Callable[[], object], *, is_read: bool) ->
     if not is_read:
         return Actor(f"{name} of a sibling", act)
     return Actor(name, partial(told, mark, act), changes=frozenset({mark}))
+
+
+# Rows that are moved: real saves, updates and deletes of a scene's rows, told by signals or by the source itself
+
+
+# A row that it refers to is gone, or is there already; deadlock; serialization failure.
+REFUSED = {"23503", "23505", "40P01", "40001"}
+
+
+def attempt(write: Callable[[], object]) -> None:
+    """Write, unless the database refuses what others have overtaken."""
+    try:
+        write()
+    except DatabaseError as error:
+        if getattr(error.__cause__, "sqlstate", "") not in REFUSED:
+            raise
+
+
+def commit(number: int, act: Callable[[], object]) -> None:
+    """Write in a transaction, and tell the oracle when it is delivered."""
+    with transaction.atomic():
+        act()
+    perform("delivered", number)
+
+
+def commit_and_die(_: int, act: Callable[[], object]) -> None:
+    """Write in a transaction and be killed before anything that waits for its commit."""
+    with transaction.atomic():
+        act()
+        connections["default"].run_on_commit = []
+
+
+def commit_by_hand(_: int, act: Callable[[], object]) -> None:
+    """Write in a transaction of one's own, whose commit nobody is told of."""
+    transaction.set_autocommit(False)
+    try:
+        act()
+        transaction.commit()
+    except DatabaseError:
+        transaction.rollback()
+        raise
+    finally:
+        transaction.set_autocommit(True)
+
+
+Ending = Callable[[int, Callable[[], object]], None]
+ENDINGS: dict[str, Ending] = {"": commit, "dead ": commit_and_die, "manual ": commit_by_hand}
+
+
+def mover(name: str, act: Callable[[], object], ending: str = "", number: int = 1) -> Actor:
+    """Write rows, as the statistic's value is another afterwards, or is not."""
+    mark = MOVED + number
+    write = partial(attempt, partial(ENDINGS[ending], mark, act))
+    return Actor(f"{ending}{name}", write, changes=frozenset({mark}))
+
+
+def repaint(key: int, color: str) -> None:
+    """Read paint, change its colour and save it."""
+    for paint in Paint.objects.filter(pk=key):
+        paint.color = color
+        paint.save()
+
+
+def painter(color: str = BLUE, ending: str = "") -> Actor:
+    """Move paint from one scope to another, or back."""
+    return mover(f"painter of {color}", partial(repaint, HERE, color), ending, 1 if color == BLUE else 2)
+
+
+def fetch_and_delete(number: int) -> None:
+    """Read paint, then delete it in a transaction."""
+    for paint in Paint.objects.filter(pk=HERE):
+        commit(number, paint.delete)
+
+
+def deleter() -> Actor:
+    """Delete paint by an instance that was read before the transaction began."""
+    mark = MOVED + 3
+    return Actor("deleter", partial(attempt, partial(fetch_and_delete, mark)), changes=frozenset({mark}))
+
+
+def create_item() -> None:
+    """Create an item of the first order."""
+    Item.objects.create(order_id=HERE, color=RED)
+
+
+def move_item() -> None:
+    """Move the item to the other order."""
+    Item.objects.filter(pk=HERE).update(order_id=THERE)
+
+
+def delete_item() -> None:
+    """Delete the item, in one statement."""
+    Item.objects.filter(pk=HERE)._raw_delete("default")
+
+
+def move_order(region: int) -> None:
+    """Move the first order to a region."""
+    Order(pk=HERE, region_id=region).save()
+
+
+def rename_region(name: str) -> None:
+    """Rename the first region: all that lies there is in another scope."""
+    Region(pk=HERE, name=name).save()
+
+
+MOVES: dict[str, tuple[int, Callable[[], object]]] = {
+    "creator": (4, create_item),
+    "item mover": (5, move_item),
+    "item deleter": (6, delete_item),
+    "order mover": (7, partial(move_order, THERE)),
+    "order mover back": (8, partial(move_order, HERE)),
+    "renamer": (9, partial(rename_region, BLUE)),
+    "renamer to red": (10, partial(rename_region, RED)),
+}
+
+
+def delete_collected(model: type[Model]) -> None:
+    """Delete the first row of a table with all that hangs on it, by what was read before."""
+    rows: QuerySet[Model] = QuerySet(model=model).filter(pk=HERE)
+    rows.delete()
+
+
+# What asks for tables that the stage does not have, and are on a real database.
+MOVES_LIVE: dict[str, tuple[int, Callable[[], object]]] = {
+    "item collector": (11, partial(delete_collected, Item)),
+    "order collector": (12, partial(delete_collected, Order)),
+}
+
+
+def moving(name: str, ending: str = "") -> Actor:
+    """Write a row of a path."""
+    number, act = (MOVES | MOVES_LIVE)[name]
+    return mover(name, act, ending, number)
+
+
+def check_once(asked: Statistic[..., Any] = PLACE) -> None:
+    """Check what is unchecked, as the tick does."""
+    checking.check_all("default", [asked.name])
+
+
+def insert_rows(statements: Sequence[str]) -> None:
+    """Put rows into a real database."""
+    with transaction.atomic(), connections["default"].cursor() as cursor:
+        for sql in statements:
+            cursor.execute(sql)
+
+
+def arranger(statements: Sequence[str]) -> Actor:
+    """Arrange a scene."""
+    return Actor("arranger", partial(insert_rows, statements))
+
+
+def checker() -> Actor:
+    """Check what others have committed."""
+    return Actor("checker", check_once)

@@ -1,30 +1,33 @@
 """The broken versions of the protocol: what each does instead, and the smallest cast that it betrays."""
 
+import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q
 
 from statistics_cache import computing, reading, tokens
-from statistics_cache.changing import delivering
+from statistics_cache.changing import checking, delivering
 from statistics_cache.cold import changelog, proving
 from statistics_cache.cold import rows as cold
 from statistics_cache.cold.proving import Pair
 from statistics_cache.conf import limits
 from statistics_cache.declaring.declaration import Declaration, Variant
-from statistics_cache.declaring.keys import EPOCH_SCOPE, generation_key
+from statistics_cache.declaring.keys import EPOCH_SCOPE, EVERY_SCOPE, generation_key
 from statistics_cache.entry import Answer, Capture, Copy, Found, Limits, Search
 from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticInvalidation, StatisticScope
+from tests.models import Paint
 
 from . import actors, casts
-from .actors import NEWER, PARENT, RED, SCOPE, SUBJECT
+from .actors import BLUE, HERE, NEWER, PARENT, PLACE, RED, SCOPE, SHELF, SUBJECT
 from .casts import Cast
 from .operations import draw, perform
+from .oracle import MOVED
 from .replaying import Actor
 from .searching import solo
 from .stage import now
@@ -52,7 +55,7 @@ def bump_before_commit(number: int) -> None:
     with transaction.atomic():
         actors.insert(number)
         changelog.record("default", "tests.subject", [SCOPE], "written")
-        hot.bump("tests.subject", [SCOPE])
+        hot.bump({"tests.subject": [SCOPE]})
 
 
 def log_before_data(number: int) -> None:
@@ -231,6 +234,144 @@ def add_up_in_two_statements(patch: Patch) -> None:
     patch.setattr(proving, "prove_at_once", prove)
 
 
+# Rule V: scopes that lie on other rows are read after the commit
+
+
+def create_checked() -> None:
+    """Create an item, and check it before the commit."""
+    actors.create_item()
+    checking.check("default", changelog.unchecked("default"))
+
+
+def check_at_once(patch: Patch) -> None:
+    """Read the scopes when the row is written, and deliver `*`."""
+    real = delivering.hand_over
+
+    def hand_over(alias: str, facts: Any, rows: Any) -> None:
+        checking.check(alias, rows)
+        real(alias, facts, [])
+
+    patch.setattr(delivering, "hand_over", hand_over)
+
+
+def deliver_then_check(patch: Patch) -> None:
+    """Deliver `*`, then check."""
+    real = delivering.deliver_together
+
+    def deliver_together(several: Sequence[Any]) -> None:
+        with pytest.MonkeyPatch.context() as unchecked:
+            unchecked.setattr(delivering, "check", lambda *_: True)
+            real(several)
+        checking.check_all("default")
+
+    patch.setattr(delivering, "deliver_together", deliver_together)
+
+
+def deliver_what_was_found(patch: Patch, every: bool = False) -> None:
+    """Deliver the scopes that the check of one's own rows found, or of all."""
+    mark, bump, check = changelog.mark_checked, delivering.bump, checking.check
+    found: list[str] = []
+
+    def mark_checked(alias: str, rows: Any, changes: Any) -> bool:
+        found[:] = [change.scope for change in changes]
+        return mark(alias, rows, changes)
+
+    patch.setattr(changelog, "mark_checked", mark_checked)
+    patch.setattr(delivering, "bump", lambda moves: bump({name: list(found) for name in moves}))
+    if every:
+        patch.setattr(delivering, "check", lambda alias, _: check(alias, changelog.unchecked(alias)))
+
+
+def fail_to_check(patch: Patch) -> None:
+    """Let the database be out whenever a writer checks."""
+
+    def check(*_: object) -> bool:
+        raise OperationalError
+
+    patch.setattr(delivering, "check", check)
+
+
+def fail_and_deliver_nothing(patch: Patch) -> None:
+    """Deliver nothing of what could not be checked."""
+    fail_to_check(patch)
+    patch.setattr(delivering, "bump", lambda _: None)
+
+
+def notice_nothing(patch: Patch) -> None:
+    """Prove as if there were no unchecked rows."""
+    real = proving.prove_at_once
+
+    def prove(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str, proving.Proof]:
+        return {key: proof._replace(is_checked=True) for key, proof in real(alias, pairs, payloads).items()}
+
+    patch.setattr(proving, "prove_at_once", prove)
+    for module in (changelog, proving):
+        patch.setattr(module, "all_scopes", lambda scopes: (EVERY_SCOPE, EPOCH_SCOPE, *scopes))
+
+
+def deliver_early_and_notice_nothing(patch: Patch) -> None:
+    """Deliver `*`, then check; nobody waits for that."""
+    deliver_then_check(patch)
+    notice_nothing(patch)
+
+
+def delete_as_fetched(number: int) -> None:
+    """Read paint, delete it in a transaction and log the scope that it was read in."""
+    for paint in Paint.objects.filter(pk=HERE):
+        scope = SHELF.declaration.scope({"color": paint.color})
+        with transaction.atomic():
+            Paint.objects.filter(pk=HERE)._raw_delete("default")
+            delivering.change("default", "tests.shelf", [scope], "deleted")
+        perform("delivered", number)
+
+
+def deleter_as_fetched() -> Actor:
+    """Delete paint, and believe what was read of it before."""
+    mark = MOVED + 3
+    return Actor("deleter", partial(delete_as_fetched, mark), changes=frozenset({mark}))
+
+
+def creator_checked() -> Actor:
+    """Create an item, and check it before the commit."""
+    return actors.mover("creator", create_checked, number=4)
+
+
+def with_creator(make: Callable[[], Actor]) -> Cast:
+    """Give a cast of two writers on one path, with another creator."""
+    cast = casts.on_path("creator", "renamer to red")
+    playing = [make(), *cast.actors[1:]]
+    return Cast(casts.overlapping(playing), casts.settled(PLACE, region=BLUE, item=False), tries=0)
+
+
+def promoted() -> Cast:
+    """Give a writer on a path and two readers, of whom one may promote what the other then finds."""
+    found = [actors.moving("creator"), actors.reader(asked=PLACE), actors.reader("second reader", asked=PLACE)]
+    return Cast(found, casts.settled(PLACE, item=False), tries=0)
+
+
+# Mutants of the code as it is: the law that each breaks was once kept by no test
+
+
+def rewritten(module: Any, name: str, old: str, new: str) -> Callable[[Patch], None]:
+    """Give a patch that puts another text in the place of one that a function has once."""
+
+    def patch(patch: Patch) -> None:
+        source = inspect.getsource(getattr(module, name))
+        assert source.count(old) == 1, f"{name} no longer reads {old!r}"
+        made: dict[str, Any] = {}
+        exec(source.replace(old, new), vars(module), made)  # noqa: S102  (the library's own source)
+        patch.setattr(module, name, made[name])
+
+    return patch
+
+
+START = """    if None in tokens:
+        tokens = hot.start_tokens(declaration, variants)
+"""
+PROVE = """    proofs = checking.prove(declaration, variants) if variants else {}
+"""
+
+
 def of(world: Callable[[], World], *makers: Callable[[], Actor]) -> Callable[[], Cast]:
     """Give a cast, to be made when the patch is in force."""
     return lambda: Cast([make() for make in makers], world())
@@ -308,8 +449,83 @@ BROKEN = [
     Broken("sums in two statements", "P1/P3", add_up_in_two_statements, of(casts.changed, actors.folder, reader)),
 ]
 
+RULE_V = [
+    Broken("checked before COMMIT", "P1/P3", nothing, partial(with_creator, creator_checked)),
+    Broken("`*` bumped, no check", "P1/P3", check_at_once, partial(with_creator, partial(actors.moving, "creator"))),
+    Broken(
+        "bumped before the check",
+        "P1/P3",
+        deliver_early_and_notice_nothing,
+        promoted,
+    ),
+    Broken(
+        "only the scopes found bumped",
+        "P1/P3",
+        deliver_what_was_found,
+        partial(casts.on_path, "creator", "order mover", computes=False),
+    ),
+    Broken(
+        "all unchecked rows checked, scopes bumped",
+        "P1/P3",
+        partial(deliver_what_was_found, every=True),
+        partial(casts.on_path, "creator", "order mover", computes=False),
+    ),
+    Broken(
+        "proofs do not wait",
+        "P1/P3",
+        notice_nothing,
+        partial(casts.on_path, "creator", "order mover", computes=False),
+    ),
+    Broken("what could not be checked is not delivered", "P1/P3", fail_and_deliver_nothing, promoted),
+    Broken("killed, and proofs notice nothing", "P1/P3", notice_nothing, partial(casts.left, "dead ")),
+    Broken(
+        "delete by a fetched instance",
+        "P1/P3",
+        nothing,
+        lambda: casts.on_paint(actors.painter(RED), deleter_as_fetched(), paint=BLUE),
+    ),
+]
+
+MUTANTS = [
+    Broken(
+        "a transaction's result written hot",
+        "P1/P3",
+        rewritten(computing, "keep", "copy._replace(hot=None)", "copy"),
+        of(casts.started, second, actors.snapshot_caller, reader),
+    ),
+    Broken(
+        "missing generations started after the proof",
+        "P1/P3",
+        rewritten(reading, "search_cold", START + PROVE, PROVE + START),
+        of(casts.flushed, second, reader, partial(reader, "second reader")),
+    ),
+    Broken(
+        "proved_at after the proof",
+        "P1/P3",
+        rewritten(reading, "search_cold", "at = microseconds(read.at)", "at = microseconds(time())"),
+        of(casts.flushed, dead, actors.tick, reader, partial(reader, "second reader")),
+    ),
+]
+
 # What section 5 of the design names too, and what no schedule betrays.
 HARMLESS = [
     Broken(name, "", patch, of(casts.started, second, refresher, reader))
     for name, patch in {"generation before the row": read_generation_first, "row first": read_row_first}.items()
+]
+
+# Rule V delivers after the check; where proofs wait for the check, the other order is harmless, and none by the writer.
+ANY_ORDER = [
+    Broken("bumped before the check, and proofs wait", "", deliver_then_check, promoted),
+    Broken(
+        "the check fails, and readers check",
+        "",
+        fail_to_check,
+        partial(casts.on_path, "creator", "order mover", computes=False, tries=1),
+    ),
+    Broken(
+        "the check fails, and the region moves",
+        "",
+        fail_to_check,
+        partial(casts.on_path, "creator", "renamer", computes=False, tries=1),
+    ),
 ]

@@ -1,22 +1,28 @@
 """The casts: who takes part, and what lies in the tiers when they begin."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from statistics_cache.api import Statistic
+from tests.models import Item, Order, Paint, Region
 
 from . import actors
+from .actors import BLUE, HERE, PLACE, RED, SHELF, THERE
+from .database import NAMES, Rows, contents
 from .operations import perform
 from .replaying import Actor
 from .searching import solo
-from .world import World
+from .world import OVERLAPPING, World
 
 
 class Cast(NamedTuple):
-    """Actors, and the world they meet."""
+    """Actors, and the world they meet; `tries` is how often a reader checks what others have left unchecked."""
 
     actors: list[Actor]
     world: World
+    tries: int = 3
 
 
 def empty() -> World:
@@ -54,6 +60,98 @@ def both() -> World:
     return solo(actors.writer(1), solo(actors.caller("sibling", part=True), warm()))
 
 
+SCENE = (
+    f"INSERT INTO {NAMES[Region]} (id, name) VALUES ({HERE}, '{{}}'), ({THERE}, 'green')",  # noqa: S608
+    f"INSERT INTO {NAMES[Order]} (id, region_id, note) VALUES ({HERE}, {HERE}, ''), ({THERE}, {THERE}, '')",  # noqa: S608
+)
+
+
+def rows_of(region: str = RED, *, item: bool = True, paint: str = "") -> list[str]:
+    """Give the SQL of two regions, an order in each, and perhaps an item in the first; or of paint alone."""
+    if paint:
+        return [f"INSERT INTO {NAMES[Paint]} (id, color, litres) VALUES ({HERE}, '{paint}', 0)"]  # noqa: S608
+    columns = "(id, order_id, color, amount, note)"
+    an_item = f"INSERT INTO {NAMES[Item]} {columns} VALUES ({HERE}, {HERE}, 'red', 1, '')"  # noqa: S608
+    return [*(sql.format(region) for sql in SCENE), *[an_item] * item]
+
+
+def scene(**there: Any) -> World:
+    """Give a world in which these rows are."""
+    content = 0
+    for sql in rows_of(**there):
+        result, content = contents().run(content, sql, ())
+        assert isinstance(result, Rows), result
+    return World(committed=content)
+
+
+def settled(asked: Statistic[..., Any], **there: Any) -> World:
+    """Give a scene in which both tiers hold the entry of a statistic, and it is current."""
+    return solo(actors.caller("before", asked=asked), scene(**there))
+
+
+def flushed() -> World:
+    """Give a world in which the cold tier alone holds the entry."""
+    return warm()._replace(cache=())
+
+
+def overlapping(actors: list[Actor]) -> list[Actor]:
+    """Let transactions overlap, as on PostgreSQL."""
+    return [actor._replace(mode=OVERLAPPING) for actor in actors]
+
+
+def on_paint(*playing: Actor, paint: str) -> Cast:
+    """Give writers of one row of paint, a compute and a reader."""
+    found = [*playing, actors.refresher(asked=SHELF), actors.reader(asked=SHELF)]
+    return Cast(found, settled(SHELF, paint=paint))
+
+
+def on_path(*names: str, computes: bool = True, ending: str = "", item: bool = False, tries: int = 0) -> Cast:
+    """Give writers of rows on one path, whose transactions overlap, a compute and a reader."""
+    found = [actors.moving(names[0], ending), *map(actors.moving, names[1:])]
+    found += [actors.refresher(asked=PLACE)] * computes + [actors.reader(asked=PLACE)]
+    return Cast(overlapping(found), settled(PLACE, item=item), tries)
+
+
+def checked() -> Cast:
+    """Give a writer whose row anybody may check."""
+    cast = on_path("creator")
+    return cast._replace(actors=[*overlapping([actors.checker()]), *cast.actors])
+
+
+def left(ending: str) -> Cast:
+    """Give a writer on a path whose commit nobody hears of, and time that passes."""
+    found = [actors.moving("creator", ending), actors.tick(), actors.refresher(asked=PLACE), actors.reader(asked=PLACE)]
+    return Cast(found, settled(PLACE, item=False), tries=1)
+
+
+# Writers of rows that stay, move or go, told by signals or by the source itself; those on a path overlap.
+MOVING: dict[str, Callable[[], Cast]] = {
+    "two writers on one row": lambda: on_paint(actors.painter(), actors.painter(RED), paint=RED),
+    "deleter": lambda: on_paint(actors.painter(RED), actors.deleter(), paint=BLUE),
+    "manual transaction": lambda: on_paint(actors.painter(ending="manual "), actors.tick(), paint=RED),
+    "manual transaction on a path": partial(left, "manual "),
+    "dead writer on a path": partial(left, "dead "),
+    "two writers on one path": partial(on_path, "creator", "renamer"),
+    "check by anybody": checked,
+    "item deleted while its order moves": partial(on_path, "item deleter", "order mover", computes=False, item=True),
+    "item and order move": partial(on_path, "item mover", "order mover", computes=False, item=True),
+    "order goes there and back": partial(on_path, "order mover", "order mover back", computes=False, item=True),
+}
+
+# What takes a minute and more: by hand alone.
+MOVING_LONG: dict[str, Callable[[], Cast]] = {
+    "item and order, computed": partial(on_path, "creator", "order mover"),
+    "item and order, whoever checks": partial(on_path, "creator", "order mover", tries=1),
+    "order goes there and back, computed": partial(on_path, "order mover", "order mover back", item=True),
+    "order goes there and back, and an item comes": partial(
+        on_path, "creator", "order mover", "order mover back", computes=False
+    ),
+    "two hops": partial(on_path, "creator", "order mover", "renamer", computes=False),
+    "item deleted, computed": partial(on_path, "item deleter", "order mover", item=True),
+    "item moves, computed": partial(on_path, "item mover", "order mover", item=True),
+}
+
+
 def pick(*makers: Callable[[], Actor]) -> Callable[[], list[Actor]]:
     """Give a list of actors, to be made when they are needed."""
     return lambda: [make() for make in makers]
@@ -79,6 +177,7 @@ COMPANIONS: dict[str, Callable[[], list[Actor]]] = {
     "rollback": pick(actors.undoing_writer),
     "repeated command": pick(actors.repeater),
     "snapshot reader": pick(actors.snapshot_reader),
+    "snapshot caller": pick(actors.snapshot_caller),
     "eviction": pick(actors.evict),
     "duplicate compute": pick(partial(actors.refresher, "second refresher")),
     "expired lease": pick(actors.steal, partial(actors.caller, "second caller")),
@@ -109,6 +208,7 @@ SMALL: dict[str, Callable[[], Cast]] = {
     "rollback": trio(caller, "rollback", changed),
     "repeated command": trio(caller, "repeated command", changed),
     "snapshot reader": trio(refresher, "snapshot reader", changed),
+    "snapshot caller": lambda: Cast([second(), actors.snapshot_caller(), reader()], started()),
     "eviction": lambda: Cast([second(), actors.evict(), refresher(), reader()], warm()),
     "duplicate compute": trio(refresher, "duplicate compute", changed),
     "expired lease": lambda: Cast([second(), caller(), *COMPANIONS["expired lease"]()], warm()),
@@ -123,9 +223,44 @@ def everybody(random: Random) -> list[Actor]:
     return found
 
 
+def movers(random: Random, moves: Collection[str]) -> list[Actor]:
+    """Give some writers on one path, some of whom nobody hears of, with computes, readers and whoever checks."""
+    found = [actors.moving(name, random.choice(["", "", *actors.ENDINGS])) for name in random.sample(sorted(moves), 4)]
+    found += [actors.refresher(asked=PLACE), actors.caller(asked=PLACE), actors.checker(), actors.tick()]
+    return [*found, actors.reader(asked=PLACE), actors.reader("second reader", 2, asked=PLACE), actors.folder()]
+
+
+def painters(random: Random) -> list[Actor]:
+    """Give writers of one row of paint, with a compute and readers."""
+    endings = ["", *actors.ENDINGS]
+    found = [actors.painter(color, random.choice(endings)) for color in (RED, BLUE)]
+    found += [actors.deleter(), actors.tick(), actors.refresher(asked=SHELF), actors.folder()]
+    return [*found, actors.reader(asked=SHELF), actors.reader("second reader", 2, asked=SHELF)]
+
+
 def whole(random: Random) -> Cast:
     """Give a large cast in one of the worlds."""
+    there = {"region": random.choice([RED, BLUE]), "item": random.random() < 0.5}
+    if random.random() < 0.4:
+        return Cast(overlapping(movers(random, actors.MOVES)), settled(PLACE, **there))
+    if random.random() < 0.3:
+        return Cast(painters(random), settled(SHELF, paint=random.choice([RED, BLUE])))
     return Cast(everybody(random), random.choice(WORLDS)())
+
+
+def live(random: Random) -> tuple[list[Actor], list[Actor]]:
+    """Give who acts alone on a real database, and the large cast that then plays there."""
+    chance = random.random()
+    if chance < 0.4:
+        rows = rows_of(random.choice([RED, BLUE]), item=random.random() < 0.8)
+        return [actors.arranger(rows), actors.caller("before", asked=PLACE)], movers(random, MOVES_OF_LIVE)
+    if chance < 0.55:
+        rows = rows_of(paint=random.choice([RED, BLUE]))
+        return [actors.arranger(rows), actors.caller("before", asked=SHELF)], painters(random)
+    return before(random), everybody(random)
+
+
+MOVES_OF_LIVE = [*actors.MOVES, *actors.MOVES_LIVE]
 
 
 def before(random: Random) -> list[Actor]:

@@ -7,6 +7,7 @@ from django.db.backends.sqlite3.base import DatabaseWrapper, SQLiteCursorWrapper
 
 from .database import DEFAULTS, Rows
 from .operations import perform
+from .world import OVERLAPPING
 
 
 class StepCursor:
@@ -84,12 +85,27 @@ class StepConnection:
 
 
 class StepDatabase(DatabaseWrapper):
-    """SQLite as Django drives it; `mode` is how transactions begin: IMMEDIATE, or DEFERRED with a fixed snapshot."""
+    """SQLite as Django drives it; `mode` is how transactions begin: IMMEDIATE, or DEFERRED with a fixed snapshot.
+
+    Or as PostgreSQL in READ COMMITTED, where they overlap and SELECT may lock rows.
+    """
 
     def __init__(self, mode: str) -> None:
         """Be the alias `default`."""
         super().__init__(DEFAULTS | {"NAME": "steps", "OPTIONS": {}, "TIME_ZONE": None}, "default")
-        self.transaction_mode = mode
+        self.mode = mode
+        self.transaction_mode = "DEFERRED" if mode == "DEFERRED" else "IMMEDIATE"
+        features: Any = self.features
+        features.has_select_for_update = features.has_select_for_no_key_update = mode == OVERLAPPING
+
+    def _set_autocommit(self, autocommit: bool) -> None:
+        """Begin at once where the user's own transactions begin."""
+        if not autocommit:
+            perform("sql", f"BEGIN {self.mode}", ())
+
+    def _start_transaction_under_autocommit(self) -> None:
+        """Begin as the mode says."""
+        self.cursor().execute(f"BEGIN {self.mode}")
 
     def get_new_connection(self, conn_params: Any) -> Any:  # noqa: ARG002  (as Django calls it)
         """Open nothing."""

@@ -14,11 +14,13 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from statistics_cache.changing.statements import quiet
 from tests.models import Paint
 from tests.waiting import PATIENCE
 
-from .database import NAMES
+from .database import NAMES, TOLD
 from .operations import Operation, driver
+from .oracle import counted
 from .replaying import Actor
 from .searching import Found, Step
 from .world import GLUED, SILENT, Blocked, Violation, World, apply
@@ -119,6 +121,7 @@ class Play:
         self.back: Queue[tuple[Player, bool]] = Queue()
         self.watcher = connections[alias].copy("watcher")
         self.watcher.inc_thread_sharing()
+        self.told = self.look()[1]
         self.players = [Player(self, index, actor) for index, actor in enumerate(actors)]
 
     def did(self, player: Player, operation: Operation) -> None:
@@ -141,10 +144,19 @@ class Play:
 
     def note_commit(self, marks: frozenset[int]) -> None:
         """Tell the oracle what is committed now."""
-        with self.lock, self.watcher.cursor() as cursor:
-            cursor.execute(f"SELECT litres FROM {Paint._meta.db_table}")  # noqa: S608
+        with self.lock:
+            changes, told = self.look()
+            known, self.told = self.told, told
+            committed = changes | counted(marks, is_told=told != known)
+            self.world = self.world._replace(notes=self.world.notes.commit(committed, self.world.clock))
+
+    def look(self) -> tuple[frozenset[int], frozenset[Any]]:
+        """Read the changes that are committed, and what the statistics of moved rows tell."""
+        with self.watcher.cursor() as cursor:
+            cursor.execute(f"SELECT litres FROM {Paint._meta.db_table} WHERE litres > 0")  # noqa: S608
             changes = frozenset(number for (number,) in cursor.fetchall())
-            self.world = self.world._replace(notes=self.world.notes.commit(changes | marks, self.world.clock))
+            cursor.execute(" UNION ALL ".join(TOLD))
+            return changes, frozenset(cursor.fetchall())
 
     def run(self) -> Found:
         """Give turns at random until all are done."""
@@ -202,8 +214,8 @@ class Play:
 
 
 def empty_tables(alias: str) -> None:
-    """Delete all rows, without signals."""
-    with connections[alias].cursor() as cursor:
+    """Delete all rows; nobody is told."""
+    with quiet(connections[alias]), connections[alias].cursor() as cursor:
         for name in NAMES.values():
             cursor.execute(f"DELETE FROM {name}")  # noqa: S608
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 PROOF_INTERVAL = 30.0  # seconds, as in the settings that the actors run under
 ERASURES = 100  # changes that are no rows of the source
+MOVED = 150  # erasures by writes of rows that stay, move or go: no change where what is told stays the same
 CLEARED = 200  # erasures after which no earlier value is given, not even as stale
 
 
@@ -15,6 +16,11 @@ class Reading(NamedTuple):
 
     delivered: frozenset[int]
     began: float
+
+
+def counted(marks: frozenset[int], *, is_told: bool) -> frozenset[int]:
+    """Give the marks of a commit that are changes; those of moves only where what is told is another afterwards."""
+    return frozenset(mark for mark in marks if is_told or not MOVED < mark <= CLEARED)
 
 
 class Given(NamedTuple):
@@ -67,8 +73,9 @@ class Notes(NamedTuple):
     def required(self, actor: int) -> frozenset[int]:
         """P1 and P3: what a fresh answer must hold."""
         reading = dict(self.readings)[actor]
+        committed = {change for change, _ in self.commits}
         proved = {change for change, at in self.commits if reading.began - at > PROOF_INTERVAL}
-        return reading.delivered | proved
+        return (reading.delivered & committed) | proved
 
     def fault(self, actor: int, given: Given) -> str | None:
         """Tell what is wrong with an answer, if anything is."""

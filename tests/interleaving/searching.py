@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .operations import Operation
 from .replaying import Actor, Node
-from .world import GLUED, SILENT, Blocked, Violation, World, apply
+from .world import GLUED, OVERLAPPING, SILENT, Blocked, Violation, World, apply
 
 CHOICE = "choose"
 
@@ -85,7 +85,7 @@ def go(
     try:
         given = outcomes(state.world, index, node.actor, operation)
     except Blocked:
-        assert not moved
+        assert not moved, (operation, state.world.transactions)
         return
     except Violation as violation:
         raise Broken(str(violation), Step(node.actor.name, (*did, (operation, None)))) from violation
@@ -122,9 +122,19 @@ def is_silent(state: State, index: int, operation: Operation) -> bool:
         return not any(node.actor.home == home for node in others(state, index))
     if operation.args and ":lease:" in str(operation.args[0]) and operation.kind in ("add", "get_many", "delete"):
         return not any(node.actor.leases for node in others(state, index))
+    if operation.kind == "sql" and is_unseen(state, index, str(operation.args[0])):
+        return True
     if operation.kind == "clock":
         return not any(node.operation.kind == "tick" for node in others(state, index) if node.operation)
     return operation.kind in SILENT or operation.kind == CHOICE
+
+
+def is_unseen(state: State, index: int, sql: str) -> bool:
+    """Tell whether a statement concerns nobody else in a transaction that overlaps with others: it adds rows there."""
+    opened = state.world.transaction(index)
+    if opened is None:
+        return sql == f"BEGIN {OVERLAPPING}"
+    return opened.rows is not None and sql.split(None, 1)[0] in ("SAVEPOINT", "RELEASE", "INSERT")
 
 
 def others(state: State, index: int) -> Iterator[Node]:

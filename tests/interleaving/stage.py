@@ -15,9 +15,12 @@ from pytest_django import Settings
 
 import statistics_cache.upkeep  # noqa: F401  (all modules of the protocol are loaded)
 from statistics_cache.broker import queue
+from statistics_cache.changing import receiving
+from statistics_cache.cold import tables
 from statistics_cache.hot import lease
 from statistics_cache.hot.lease import Landing
 
+from . import actors
 from .operations import draw, driver, perform
 
 NOON = 1_772_366_400.0  # 1 March 2026, 12:00 UTC
@@ -108,6 +111,11 @@ def set_up(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None
         for name, value in list(vars(module).items()):
             if callable(value) and getattr(value, "__hash__", None) and is_replaced(value):
                 monkeypatch.setattr(module, name, REPLACED[value])
+    for name in ("WATCHES", "WATCHED", "OBSERVED", "SETTERS"):  # nobody watches but who is on the stage
+        monkeypatch.setattr(receiving, name, type(vars(receiving)[name])())
+    for asked in (actors.SHELF, actors.PLACE):
+        receiving.watch(asked.declaration)
+    monkeypatch.setattr(tables, "are_ready", lambda _: True)
     monkeypatch.setattr(lease, "flights", StepFlights())
     monkeypatch.setattr(queue, "later", lambda _: True)  # a worker is an actor of its own
     monkeypatch.setattr(queue, "keep_note", lambda _: None)

@@ -1,25 +1,33 @@
 """The world as a value, and what each operation does to it."""
 
+import re
 import sqlite3
 from typing import Any, NamedTuple
 
 from .cache import Content, command, seal
-from .database import Stored, contents, is_write
+from .database import Changed, RowKey, Rows, Stored, contents, is_write, with_ids
 from .operations import Failure, Operation
-from .oracle import Given, Notes
+from .oracle import Given, Notes, counted
 
 COMMANDS = frozenset({"get_many", "set", "add", "incr", "delete", "flush"})
 GLUED = frozenset({"begin", "erasures", "clock"})  # done together with the step that follows
 SILENT = frozenset({"delivered", "answered"})  # done together with the step before
 NOTHING_THERE = "missing"
+OVERLAPPING = "READ COMMITTED"  # how a transaction begins that overlaps with others
 
 
 class Transaction(NamedTuple):
-    """An open transaction: its snapshot (None before it is taken), whether it writes, its savepoints."""
+    """An open transaction: its snapshot (None before it is taken), whether it writes, its savepoints.
+
+    One that overlaps with others has, as on PostgreSQL in READ COMMITTED, no snapshot: `rows` are those that it wrote,
+    seen over what is committed when each statement begins, and `locks` the rows that others may not write meanwhile.
+    """
 
     content: int | None
     writes: bool
-    savepoints: tuple[tuple[str, int | None], ...] = ()
+    savepoints: tuple[tuple[str, Any], ...] = ()
+    rows: Changed | None = None
+    locks: frozenset[RowKey] = frozenset()
 
 
 class Flown(NamedTuple):
@@ -44,6 +52,7 @@ class World(NamedTuple):
     replica: Content = ()
     first_bump: tuple[Any, ...] = ()
     flights: tuple[Flown, ...] = ()
+    last_ids: tuple[tuple[int, int], ...] = ()  # that overlapping transactions of an actor have used
 
     def transaction(self, actor: int) -> Transaction | None:
         """Give the open transaction of an actor."""
@@ -57,6 +66,10 @@ class World(NamedTuple):
     def is_locked_for(self, actor: int) -> bool:
         """Tell whether another actor holds SQLite's one write lock."""
         return any(owner != actor and opened.writes for owner, opened in self.transactions)
+
+    def locked_rows(self, actor: int) -> frozenset[RowKey]:
+        """Give the rows that other actors' overlapping transactions have locked."""
+        return frozenset(key for owner, opened in self.transactions if owner != actor for key in opened.locks)
 
 
 class Blocked(Exception):
@@ -101,19 +114,63 @@ def apply_sql(world: World, actor: int, sql: str, params: tuple[Any, ...]) -> tu
     if is_write(sql) and world.is_locked_for(actor):
         raise Blocked
     opened = world.transaction(actor)
+    if opened is not None and opened.rows is not None:
+        return apply_overlapping(world, actor, opened, opened.rows, sql, params)
     before = world.committed if opened is None or opened.content is None else opened.content
     if opened is not None and is_write(sql) and not opened.writes and before != world.committed:
         return Failure(sqlite3.OperationalError, "database is locked"), world
     found, after = contents().run(before, sql, params)
     result = Failure(type(found), str(found)) if isinstance(found, sqlite3.Error) else found
     if opened is None:
+        if world.locked_rows(actor) & keys_of(contents().changed(before, after)):
+            raise Blocked
         return result, commit(world, after, frozenset())
     written = opened._replace(content=after, writes=opened.writes or is_write(sql))
     return result, world.with_transaction(actor, written)
 
 
+LOCKING = re.compile(r'(?P<read>SELECT .*? FROM "(?P<table>\w+)" .*) FOR (NO KEY )?UPDATE$', re.DOTALL)
+IDS = 1_000_000  # each actor's rows have ids of its own, so that the order of what nobody sees makes no difference
+
+
+def apply_overlapping(
+    world: World, actor: int, opened: Transaction, rows: Changed, sql: str, params: tuple[Any, ...]
+) -> tuple[Any, World]:
+    """Carry out a statement on what is committed now and what the transaction itself has written.
+
+    Raises Blocked where another has locked a row that it writes or locks.
+    """
+    locking = LOCKING.search(sql)
+    before = contents().with_rows(world.committed, rows)
+    last_id = dict(world.last_ids).get(actor, IDS * (actor + 1))
+    if sql.startswith("INSERT"):
+        sql, last_id = with_ids(sql, last_id)
+    found, after = contents().run(before, locking["read"] if locking else sql, params)
+    if isinstance(found, sqlite3.Error):
+        return Failure(type(found), str(found)), world
+    wanted = keys_of(contents().changed(before, after)) | (locked_by(locking["table"], found) if locking else set())
+    if world.locked_rows(actor) & wanted:
+        raise Blocked
+    last_ids = dict(world.last_ids) | {actor: last_id}
+    mine = contents().changed(world.committed, after)
+    world = world._replace(last_ids=tuple(sorted(last_ids.items())))
+    return found, world.with_transaction(actor, opened._replace(rows=mine, locks=opened.locks | wanted))
+
+
+def keys_of(rows: Changed) -> set[RowKey]:
+    """Give the keys of rows."""
+    return {key for key, _ in rows}
+
+
+def locked_by(table: str, found: Rows) -> set[RowKey]:
+    """Give the rows that a locking SELECT found: their keys come first."""
+    return {(table, row[0]) for row in found.rows}
+
+
 def control(world: World, actor: int, words: list[str], name: str) -> World:
     """Begin a transaction, or mark a point in it, forget it, or go back to it."""
+    if words == ["BEGIN", *OVERLAPPING.split()]:
+        return world.with_transaction(actor, Transaction(None, writes=False, rows=()))
     if words[0] == "BEGIN":
         immediate = "IMMEDIATE" in words
         if immediate and world.is_locked_for(actor):
@@ -122,10 +179,14 @@ def control(world: World, actor: int, words: list[str], name: str) -> World:
     opened = world.transaction(actor)
     assert opened is not None
     if words[0] == "SAVEPOINT":
-        return world.with_transaction(actor, opened._replace(savepoints=(*opened.savepoints, (name, opened.content))))
+        here = opened.content if opened.rows is None else opened.rows
+        return world.with_transaction(actor, opened._replace(savepoints=(*opened.savepoints, (name, here))))
     if words[0] == "RELEASE":
         return world.with_transaction(actor, opened._replace(savepoints=opened.savepoints[:-1]))
-    return world.with_transaction(actor, opened._replace(content=dict(opened.savepoints)[name]))
+    there = dict(opened.savepoints)[name]
+    return world.with_transaction(
+        actor, opened._replace(content=there) if opened.rows is None else opened._replace(rows=there)
+    )
 
 
 def finish(world: World, actor: int, marks: frozenset[int]) -> World:
@@ -133,6 +194,8 @@ def finish(world: World, actor: int, marks: frozenset[int]) -> World:
     opened = world.transaction(actor)
     assert opened is not None
     world = world.with_transaction(actor, None)
+    if opened.rows is not None:
+        return commit(world, contents().with_rows(world.committed, opened.rows), marks)
     return commit(world, opened.content, marks) if opened.writes and opened.content is not None else world
 
 
@@ -143,6 +206,7 @@ def commit(world: World, content: int, marks: frozenset[int]) -> World:
     before, after = contents().entries(world.committed), contents().entries(content)
     if any(row in after and goes_back(before[row], after[row]) for row in before):
         raise Violation("P4: the durable row went back to an earlier capture")
+    marks = counted(marks, is_told=contents().told(world.committed) != contents().told(content))
     notes = world.notes.commit(contents().changes(content) | marks, world.clock)
     return world._replace(committed=content, notes=notes)
 

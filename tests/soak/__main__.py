@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.soak.crew import Crew
 
 PROGRESS = 10  # seconds between two lines on a terminal
-BROKEN = "'delivery', 'proof' or 'epoch'"
+BROKEN = "'check', 'delivery', 'proof' or 'epoch'"
 LOOK = 0.1  # seconds until it is looked again whether all are working
 
 

@@ -1,10 +1,10 @@
 """Broken versions, each of which the soak must catch: what it proves of the others rests on that."""
 
-from collections.abc import Callable, Iterable
-from random import randint
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from statistics_cache import reading
+from statistics_cache.changing import checking, delivering
 from statistics_cache.cold import changelog
 from statistics_cache.hot import entries as hot
 
@@ -42,7 +42,19 @@ def forget_epochs() -> None:
     reading.best = any_epoch  # type: ignore[assignment]
 
 
+def check_too_early() -> None:
+    """Read the scopes that lie on other rows when a row is written: another writer may be moving those."""
+    hand_over = delivering.hand_over
+
+    def check_first(alias: str, facts: Any, rows: Any) -> None:
+        checking.check(alias, rows)
+        hand_over(alias, facts, [])
+
+    delivering.hand_over = check_first
+
+
 BROKEN: dict[str, Callable[[], None]] = {
+    "check": check_too_early,
     "delivery": lose_deliveries,
     "proof": believe_for_ever,
     "epoch": forget_epochs,
@@ -51,9 +63,9 @@ BROKEN: dict[str, Callable[[], None]] = {
 
 def lose_log_rows(ending: str) -> None:
     """Have some changes delivered, but never logged."""
-    record = changelog.record
+    write = changelog.write
 
-    def forgetful(alias: str, statistic: str, scopes: Iterable[str], cause: str) -> Any:
-        return randint(1, 9) if cause.endswith(ending) else record(alias, statistic, scopes, cause)
+    def forgetful(alias: str, changes: Sequence[changelog.Change], jump: int | None = None) -> Any:
+        return write(alias, [change for change in changes if not change.cause.endswith(ending)], jump)
 
-    changelog.record = forgetful
+    changelog.write = forgetful

@@ -14,6 +14,7 @@ from tests.models import Item, Paint
 COLORS = ("red", "blue", "green", "white")
 REGIONS = (1, 2, 3)
 PARTS = 3  # variants of a scope
+SHARED_ITEMS, SHARED_ORDERS = (1_000_001, 1_000_002, 1_000_003), (1_000_011, 1_000_012)  # all writers move these
 
 TTL, STALE_TTL = timedelta(seconds=20), timedelta(seconds=60)
 SHORT_TTL, SHORT_STALE_TTL = timedelta(seconds=3), timedelta(seconds=6)  # so that age, too, makes answers stale
@@ -28,11 +29,21 @@ class Share(BaseModel, frozen=True):
     tags: int
 
 
+class Sighting(BaseModel, frozen=True):
+    """One item that all writers move, with the version of it and of its order."""
+
+    item: int
+    version: int
+    order: int
+    order_version: int
+
+
 class Seen(BaseModel, frozen=True):
     """The state of a scope, and when the compute began, in seconds since the Unix epoch."""
 
     at: float
     shares: list[Share]
+    shared: list[Sighting]
 
 
 # A writer's rows are told by the parity of their amounts.
@@ -40,18 +51,26 @@ ITEMS = """
     SELECT i.amount %% 2, count(*), sum(i.amount), coalesce(sum(t.keys), 0)::bigint
     FROM tests_item i JOIN tests_order o ON o.id = i.order_id
     LEFT JOIN LATERAL (SELECT sum(tag_id) AS keys FROM tests_item_tags WHERE item_id = i.id) t ON true
-    WHERE {} GROUP BY 1
+    WHERE {0} AND i.id < 1000000 GROUP BY 1
+    UNION ALL
+    SELECT -i.id, i.amount, o.id, o.note::bigint FROM tests_item i JOIN tests_order o ON o.id = i.order_id
+    WHERE {0} AND i.id > 1000000
 """
-PAINTS = "SELECT litres %% 2, count(*), sum(litres), 0 FROM tests_paint WHERE {} GROUP BY 1"
+PAINTS = "SELECT litres %% 2, count(*), sum(litres), 0 FROM tests_paint WHERE {0} GROUP BY 1"
 
 
 def look(sql: str, where: str, *values: str | int) -> Seen:
     """Ask the database once."""
     at = time()
     with connection.cursor() as cursor:
-        cursor.execute(sql.format(where), values)
+        cursor.execute(sql.format(where), values * sql.count("{0}"))
         rows = cursor.fetchall()
-    return Seen(at=at, shares=[Share(owner=a, rows=b, amount=c, tags=d) for a, b, c, d in rows])
+    shares = [Share(owner=a, rows=b, amount=c, tags=d) for a, b, c, d in rows if a >= 0]
+    return Seen(
+        at=at,
+        shares=shares,
+        shared=[Sighting(item=-a, version=b, order=c, order_version=d) for a, b, c, d in rows if a < 0],
+    )
 
 
 @statistic(name="soak.by_color", ttl=TTL, stale_ttl=STALE_TTL, depends_on={Item: "color"})
@@ -102,6 +121,11 @@ class Target(NamedTuple):
     statistic: Statistic[..., Seen]
     parameters: dict[str, Any]
     scope: str
+
+    @property
+    def tells_items(self) -> bool:
+        """Tell whether it is items that it tells of."""
+        return not self.scope.startswith("paint")
 
 
 def targets() -> Iterator[Target]:

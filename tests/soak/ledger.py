@@ -1,14 +1,18 @@
 """The oracle's memory: outside the database and the cache, shared by all processes, written by writers alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ctypes import c_double, c_int64
 from multiprocessing.sharedctypes import RawArray
 from typing import Any, NamedTuple
 
-from tests.soak.declared import SCOPES, TARGETS, Seen
+from tests.soak.declared import SCOPES, SHARED_ITEMS, SHARED_ORDERS, TARGETS, Seen
+from tests.soak.sharing import Versions
 
 KEPT = 4_096  # states of one writer and scope; no read takes so long that as many follow
 FIELDS = 3  # numbers that make a state
+
+
+NOTHING_SHARED: Mapping[int, int] = dict.fromkeys((*SHARED_ITEMS, *SHARED_ORDERS), 0)
 
 
 class State(NamedTuple):
@@ -22,12 +26,13 @@ class State(NamedTuple):
 class Due(NamedTuple):
     """What was noted before a read began: each writer's change number, and since when a value must have been made.
 
-    `dropped` binds fresh answers, `cleared` all.
+    `dropped` binds fresh answers, `cleared` all; `shared` are the versions of rows that all writers move.
     """
 
     numbers: list[int]
     dropped: float
     cleared: float
+    shared: Mapping[int, int] = NOTHING_SHARED
 
 
 class Ledger:
@@ -41,6 +46,7 @@ class Ledger:
         self.noted: Any = RawArray(c_int64, writers * len(SCOPES))
         self.dropped: Any = RawArray(c_double, writers * len(TARGETS))
         self.cleared: Any = RawArray(c_double, writers * len(TARGETS))
+        self.versions = Versions(writers)
 
     def plan(self, writer: int, scope: int, state: State) -> None:
         """Take the next change number for a state that is about to be committed."""
@@ -67,7 +73,8 @@ class Ledger:
         scope = SCOPES[TARGETS[entry].scope]
         numbers = [self.noted[self.place(writer, scope)] for writer in self.writers]
         places = [writer * len(TARGETS) + entry for writer in self.writers]
-        return Due(numbers, max(self.dropped[at] for at in places), max(self.cleared[at] for at in places))
+        dropped, cleared = max(self.dropped[at] for at in places), max(self.cleared[at] for at in places)
+        return Due(numbers, dropped, cleared, self.versions.due())
 
     def faults(self, entry: int, seen: Seen, due: Due, *, fresh: bool) -> list[str]:
         """Give what is wrong with an answer."""
@@ -79,6 +86,8 @@ class Ledger:
         ]
         since = max(due.cleared, due.dropped) if fresh else due.cleared
         faults.append(f"made {since - seen.at:.3f} s before it was dropped" if seen.at < since else "")
+        if TARGETS[entry].tells_items:
+            faults += self.versions.faults(TARGETS[entry], seen.shared, due.shared if fresh else NOTHING_SHARED)
         return [fault for fault in faults if fault]
 
     def fault_of(self, writer: int, scope: int, state: State, due: int, *, fresh: bool) -> str:

@@ -1,12 +1,13 @@
 """What a writer knows of its own rows, without asking the database."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import NamedTuple, Self, TypeVar
 
-from tests.soak.declared import COLORS, REGIONS, SCOPES
+from tests.soak.declared import COLORS, REGIONS, SCOPES, SHARED_ORDERS
 from tests.soak.ledger import State
+from tests.soak.sharing import Place
 
 ORDERS = TAGS = 4  # of each writer
 AMOUNTS = 2**27  # so many that no two states of a scope are alike
@@ -64,6 +65,8 @@ class Desk:
         self.number = number
         self.random = Random(f"{seed} writer {number}")
         self.made = 0
+        self.touched: dict[int, int] = {}  # the versions of shared rows that the write under way has made
+        self.plan_shared: Callable[[int, int, Place], None] = lambda *_: None
         self.picture = Picture(tags=[self.new_key() for _ in range(TAGS)])
         self.picture.orders = {self.new_key(): self.region() for _ in range(ORDERS)}
 
@@ -83,6 +86,10 @@ class Desk:
     def order(self) -> int:
         """Choose an order."""
         return self.random.choice(list(self.picture.orders))
+
+    def place(self) -> Place:
+        """Choose a place of a shared item."""
+        return Place(self.random.randrange(len(COLORS)), self.random.choice(SHARED_ORDERS))
 
     def amount(self) -> int:
         """Give an amount that tells this writer."""

@@ -18,14 +18,14 @@ from tests.soak.hurting import DIRECT, Hosts, hosts
 
 
 @contextmanager
-def servers() -> Iterator[None]:
+def servers(settings: str = "tests.soak.settings") -> Iterator[None]:
     """Set Django up on servers of our own, with all tables made; leave nothing behind, also when terminated."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with (
         tempfile.TemporaryDirectory() as folder,
         own_valkey() as valkey,
         database(Path(folder)) as url,
-        project("tests.soak.settings", folder, url, f"{valkey.connection_url}/1", f"{valkey.connection_url}/0"),
+        project(settings, folder, url, f"{valkey.connection_url}/1", f"{valkey.connection_url}/0"),
     ):
         yield
 
@@ -60,6 +60,7 @@ def project(settings: str, folder: str, database: str, cache: str, broker: str) 
 
     from statistics_cache.hot import counters
 
+    call_command("migrate", verbosity=0)  # models without migrations refer to others, and would come first
     call_command("migrate", run_syncdb=True, verbosity=0)
     try:
         yield

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from functools import partial
 from time import sleep, time
 
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 
 from tests.models import Order, Region, Tag
-from tests.soak import hand_paths, item_paths, plain_paths, relation_paths
+from tests.soak import hand_paths, item_paths, plain_paths, relation_paths, shared_paths
 from tests.soak.declared import REGIONS, SCOPES, TARGETS, Target
 from tests.soak.ledger import Ledger, State
 from tests.soak.paths import PATHS, Act, Path
@@ -15,11 +15,13 @@ from tests.soak.picture import Desk
 from tests.soak.tally import Tally
 from tests.soak.verdict import Violation
 
-SOURCES = (item_paths, relation_paths, plain_paths, hand_paths)  # importing them fills PATHS
+SOURCES = (item_paths, relation_paths, plain_paths, hand_paths, shared_paths)  # importing them fills PATHS
 READS = 48  # checked reads for each write: then enough entries fall, and enough are found
 PAUSE = 0.001  # seconds until a writer looks again whether so many were read
 DEADLOCKS = {"40P01", "40001"}  # deadlock detected, serialization failure: to be tried again, as PostgreSQL says
 ROLLED_BACK, UNDONE, OWN_READ = 0.1, 0.15, 0.2  # how often a transaction, a savepoint, and a look at one's own writes
+
+SHARED = 0.3  # of the steps in a transaction: so many that writers meet on one row
 
 Step = tuple[Path, Act]
 
@@ -27,6 +29,7 @@ Step = tuple[Path, Act]
 def prepare() -> None:
     """Make what all writers refer to."""
     Region.objects.bulk_create(Region(pk=key, name=str(key)) for key in REGIONS)
+    shared_paths.prepare()
 
 
 class Writer:
@@ -36,6 +39,7 @@ class Writer:
         """Begin with orders and tags of its own, and no items."""
         self.worker, self.number, self.ledger, self.tally = worker, number, ledger, tally
         self.desk = Desk(number, seed)
+        self.desk.plan_shared = ledger.versions.plan
         self.states = self.desk.picture.states()
         Tag.objects.bulk_create(Tag(pk=key, name=str(key)) for key in self.desk.picture.tags)
         Order.objects.bulk_create(Order(pk=key, region_id=to) for key, to in self.desk.picture.orders.items())
@@ -61,7 +65,9 @@ class Writer:
     def plan(self, *when: str) -> Step:
         """Choose a path that there is something to write to, and change the picture."""
         while True:
-            path = self.desk.random.choice([path for path in PATHS if path.when in when])
+            chosen = [path for path in PATHS if path.when in when]
+            shared = [path for path in chosen if path.name.startswith("shared")]
+            path = self.desk.random.choice(shared if shared and self.desk.random.random() < SHARED else chosen)
             if (act := path.plan(self.desk)) is not None:
                 return path, act if isinstance(act, Act) else Act(act)
 
@@ -74,9 +80,15 @@ class Writer:
             self.ledger.plan(self.number, scope, states[scope])
         began = time()
         self.insist(run)
+        self.note_shared()
         self.ledger.note(self.number, changed)
         self.states = states
         self.count(steps, began)
+
+    def note_shared(self) -> None:
+        """Note which versions of shared rows are committed and delivered."""
+        self.ledger.versions.note(self.number, self.desk.touched)
+        self.desk.touched.clear()
 
     def count(self, steps: Iterable[Step], began: float) -> None:
         """Note what was dropped by hand, and count what was written."""
@@ -92,7 +104,7 @@ class Writer:
         kept = self.desk.picture.copy()
         path, act = self.plan("any", "atomic")
         self.desk.picture = kept
-        return [*steps, (path, Act(partial(undo, act)))]
+        return [*steps, (path, Act(partial(self.undo, act)))]
 
     def in_transaction(self, steps: list[Step]) -> None:
         """Make several steps at once; look at them now and then before they are committed."""
@@ -120,12 +132,23 @@ class Writer:
         """Write something that nobody may ever see."""
         kept = self.desk.picture.copy()
         _, act = self.plan("any", "atomic")
-        self.insist(partial(undo, act))
+        self.insist(partial(self.undo, act))
         self.desk.picture = kept
+
+    def undo(self, act: Act) -> None:
+        """Do something and roll it back."""
+        kept = dict(self.desk.touched)
+        with transaction.atomic():
+            act.run()
+            transaction.set_rollback(True)
+        self.desk.touched = kept
+        if connection.needs_rollback:  # Django says nothing of a session that ended before the savepoint was undone
+            raise OperationalError("The transaction around a savepoint that could not be undone is undone silently.")
 
     def insist(self, run: object) -> None:
         """Try again what a deadlock ended."""
         while True:
+            self.desk.touched.clear()
             try:
                 run()  # type: ignore[operator]
             except OperationalError as error:
@@ -134,10 +157,3 @@ class Writer:
                 self.tally.add(self.worker, "retries")
             else:
                 return
-
-
-def undo(act: Act) -> None:
-    """Do something and roll it back."""
-    with transaction.atomic():
-        act.run()
-        transaction.set_rollback(True)
