@@ -47,8 +47,8 @@ def admin() -> None:
 
 
 def writers() -> None:
-    """Measure writing, on a Valkey and PostgreSQL."""
-    with servers():
+    """Measure writing, on a Valkey with SQLite and with PostgreSQL."""
+    with servers("tests.benchmarks.settings"):
         from tests.benchmarks import writers
 
         writers.run()

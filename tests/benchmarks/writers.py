@@ -1,103 +1,85 @@
-"""What the app costs writers: 16 of them on one scope, each transaction open for 50 ms, with and without the app."""
+"""What the app costs writers: each kind of write, by the number of statistics that watch; then many writers at once."""
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import partial
-from statistics import median
-from time import monotonic, sleep
-from typing import Any
 
-from django.db import connection, transaction
+from django.core.management import call_command
 from rich.console import Console
 from rich.table import Table
 
-from statistics_cache import statistic
-from statistics_cache.changing import receiving
-from tests.models import Item, Order, Region
+from tests.models import QuietLine
+from tests.routers import TestRouter
 
-PROCESSES, THREADS = 4, 4  # 16 writers; in one process they would wait for each other's Python
-OPEN = 0.05  # seconds that each transaction stays open
-ROUND = 4.0  # seconds; rounds with and without the app take turns, so that both share whatever else the machine does
-ROUNDS = 6  # of each
-AIM = 0.9  # of the throughput without the app
+from . import crowd
+from .lines import COLUMN, NUMBERS, PATH, PLAIN, SOURCE, Twin, make_ends, twins, warm
+from .measuring import Cost, measure
+from .writes import WRITES, Write
 
-
-@statistic(name="benchmarks.red", depends_on={Item: "color"})
-def red(color: str = "red") -> int:
-    """Count the items of a colour."""
-    return Item.objects.filter(color=color).count()
+DATABASES = {"sqlite": "SQLite", "default": "PostgreSQL"}
+MANY = 3.0  # times the client CPU of one statistic, at most, for 20
+HEADINGS = ("by", *(text for kind in (PLAIN, SOURCE) for text in (f"{kind}: st", "trips", "time", "CPU")))
+NOTES = f"""\
+by: how many statistics watch. st: statements, BEGIN and COMMIT too. trips: to Redis; a pipeline is one. time, CPU: the
+least, as multiples of the same write of a model that nobody watches (there: in milliseconds). 20/1: the client CPU of
+20 statistics over that of one (aim: at most {MANY:.0f}). What is above its aim is followed by `>` and the aim."""
 
 
 def run() -> None:
-    """Measure in turns and print transactions per second, the ratio and the deadlocks."""
-    order = Order.objects.create(region=Region.objects.create(name="north"))
-    keys = [Item.objects.create(color="red", order=order).pk for _ in range(PROCESSES * THREADS)]
-    red()
-    before = deadlocks()
-    connection.close()
-    with multiprocessing.get_context("fork").Pool(PROCESSES) as pool:
-        rounds = [(measure(pool, keys, app=True), measure(pool, keys, app=False)) for _ in range(ROUNDS)]
-        pool.close()
-        pool.join()
-    report([app for app, _ in rounds], [plain for _, plain in rounds], deadlocks() - before)
+    """Measure each write on both databases and print a table of each; then 16 writers on one scope."""
+    forms = {"columns": twins("columns", (COLUMN,)), "mixed": twins("mixed", (PATH, COLUMN))}
+    console = Console(width=132)
+    for database, name in DATABASES.items():
+        TestRouter.database = database
+        make_ready(database, [twin for family in forms.values() for twin in family])
+        console.print(tabulate(name, forms))
+        console.print(NOTES, end="\n\n", highlight=False)
+    crowd.run(next(twin.model for twin in forms["columns"] if (twin.kind, twin.number) == (SOURCE, 1)), QuietLine)
 
 
-def measure(pool: Any, keys: list[int], *, app: bool) -> float:
-    """Give the transactions per second of one round of all processes."""
-    shares = [keys[start::PROCESSES] for start in range(PROCESSES)]
-    counts: list[int] = pool.map(partial(write_all, app=app), shares, chunksize=1)
-    return sum(counts) / ROUND
+def make_ready(database: str, family: list[Twin]) -> None:
+    """Make all tables, what lines refer to, and what their writers invalidate."""
+    call_command("migrate", database=database, verbosity=0)  # what models without migrations refer to comes first
+    call_command("migrate", database=database, run_syncdb=True, verbosity=0)
+    make_ends()
+    warm([each for twin in family for each in twin.statistics])
 
 
-def write_all(keys: list[int], *, app: bool) -> int:
-    """Be one process for one round and give how many transactions its threads have committed."""
-    with ThreadPoolExecutor(len(keys)) as threads:
-        if app:
-            return sum(threads.map(write, keys))
-        with without_app():
-            return sum(threads.map(write, keys))
+def tabulate(database: str, forms: dict[str, list[Twin]]) -> Table:
+    """Measure each write on one database."""
+    table = Table(box=None, title=f"What a write costs on {database}", title_justify="left")
+    table.add_column("write", no_wrap=True)
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for write in WRITES:
+        family = forms[write.form]
+        quiet, *costs = measure(write, [QuietLine, *(twin.model for twin in family)])
+        known = {(twin.kind, twin.number): cost for twin, cost in zip(family, costs, strict=True)}
+        for row in rows(write, quiet, known):
+            table.add_row(*row)
+        table.add_section()
+    return table
 
 
-@contextmanager
-def without_app() -> Iterator[None]:
-    """Let nobody watch items meanwhile."""
-    watches = receiving.WATCHES.pop(Item)
-    for signal, receiver in receiving.RECEIVERS.items():
-        signal.disconnect(sender=Item, dispatch_uid=f"statistics_cache.{receiver.__name__}")
-    yield
-    receiving.WATCHES[Item] = watches
-    receiving.connect(Item)
+Known = dict[tuple[str, int], Cost]
 
 
-def write(key: int) -> int:
-    """Update a row of one's own until the round is over; the first transaction, which connects, does not count."""
-    count, item = -1, Item.objects.get(pk=key)
-    end = monotonic() + ROUND
-    while monotonic() < end:
-        with transaction.atomic():
-            item.amount += 1
-            item.save()
-            sleep(OPEN)
-        count += 1
-    connection.close()
-    return count
+def rows(write: Write, quiet: Cost, known: Known) -> Iterator[list[str]]:
+    """Give the lines of one write: nobody's, those of each number of statistics, and how many compare with one."""
+    yield [write.name, "nobody", *map(str, quiet.count), f"{1e3 * quiet.time:.2f} ms", f"{1e3 * quiet.cpu:.2f} ms"]
+    for number in NUMBERS:
+        found = [cells(write, quiet, known[kind, number]) for kind in (PLAIN, SOURCE)]
+        yield ["", str(number), *(cell for group in found for cell in group)]
+    ratios = [known[kind, 20].cpu / known[kind, 1].cpu for kind in (PLAIN, SOURCE)]
+    yield ["", "20/1", *(cell for ratio in ratios for cell in ("", "", "", judged(ratio, MANY)))]
 
 
-def deadlocks() -> int:
-    """Give how many deadlocks PostgreSQL has ended in this database."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-        return int(cursor.fetchone()[0])
+def cells(write: Write, quiet: Cost, cost: Cost) -> list[str]:
+    """Give what a watched write costs, beside the same write of nobody's."""
+    most = [a + b for a, b in zip(quiet.count, write.more, strict=True)] if write.more else [None, None]
+    counts = [judged(each, aim) for each, aim in zip(cost.count, most, strict=True)]
+    return [*counts, judged(cost.time / quiet.time, write.times), f"{cost.cpu / quiet.cpu:.2f}"]
 
 
-def report(app: list[float], plain: list[float], ended: int) -> None:
-    """Print the table."""
-    table = Table("16 writers, one scope", "transactions/s", "lowest", "highest", box=None)
-    for name, rates in (("without the app", plain), ("with the app", app)):
-        table.add_row(name, *(f"{rate:.0f}" for rate in (median(rates), min(rates), max(rates))))
-    ratio = median(app) / median(plain)
-    console = Console(width=120)
-    console.print(table)
-    console.print(f"ratio {ratio:.3f} (aim: at least {AIM}), deadlocks {ended}")
+def judged(figure: float, aim: float | None) -> str:
+    """Write a figure, and its aim if it is above that."""
+    text = f"{figure:,}" if isinstance(figure, int) else f"{figure:.2f}"
+    return text if aim is None or figure <= aim else f"[bold]{text} > {aim:g}[/bold]"
