@@ -1,7 +1,9 @@
 """What a write concerns: the scopes of the rows that it left and entered, gathered for all who watch them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+from django.db import DatabaseError
 
 from statistics_cache.declaring.keys import EVERY_SCOPE
 
@@ -49,9 +51,10 @@ class Concern:
             trail.hops and None not in (row[column] for column in trail.columns) for trail in self.watch.trails.values()
         )
 
-    def add_instance(self, instance: Any) -> None:
+    def add_instances(self, instances: Iterable[Any]) -> None:
         """Add the scopes that the source's callable names."""
-        self.scopes |= scopes_of_instance(self.watch, instance)
+        for instance in instances:
+            self.scopes |= scopes_of_instance(self.watch, instance)
 
     def add_pair(self, old: Row | None, new: Row | None) -> None:
         """Add the scopes that a row left and entered, if it changed in anything that is of interest."""
@@ -60,6 +63,30 @@ class Concern:
         for row in (old, new):
             if row is not None:
                 self.add(row)
+
+
+class Guarded:
+    """Work around a write of the user's, which nothing that fails in Python may fail."""
+
+    def __init__(self) -> None:
+        """Begin without an error."""
+        self.error: Exception | None = None
+
+    def guarded(self, work: Callable[[], object]) -> None:
+        """Do work, unless some has failed before. Raises what the database raises."""
+        try:
+            if self.error is None:
+                work()
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001  (every scope falls, and says so)
+            self.error = error
+
+    def fall(self, found: Iterable[Concern]) -> None:
+        """Let every scope fall, if any work has failed."""
+        if self.error is not None:
+            for concern in found:
+                concern.scopes |= fallen(concern.watch.declaration, self.error)
 
 
 def columns_for(watches: Sequence[Watch]) -> tuple[str, ...]:

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 from django.db.models import Model
 
-from .concerning import columns_for, concerns
+from .concerning import Concern, Guarded, columns_for, concerns
 from .delivering import log
 from .receiving import watches_on
-from .selecting import Key, instances, key_of, rows_by_key
+from .selecting import Key, instances_for, key_of, rows_by_key
 from .trusting import are_kept
-from .watching import Row, Watch
+from .watching import Row
 
 DEFERRED = object()  # the value of a column that an object does not have
 
@@ -37,21 +37,28 @@ class BulkOptions(NamedTuple):
 
 def log_created(table: type[Model], objs: Sequence[Any], options: BulkOptions, alias: str) -> None:
     """Log the scopes of rows that were created in bulk; every scope where the database does not tell their values."""
-    watches = [watch for watch in watches_on(table) if watch.created or options.overwrites]
-    found = concerns(watches, alias)
+    found = concerns([watch for watch in watches_on(table) if watch.created or options.overwrites], alias)
+    work = Guarded()
+    work.guarded(lambda: gather(found, table, objs, options, alias))
+    work.fall(found)
+    log(found, alias, f"{table._meta.label} created in bulk")
+
+
+def gather(found: Sequence[Concern], table: type[Model], objs: Sequence[Any], options: BulkOptions, alias: str) -> None:
+    """Gather the scopes of created rows."""
+    watches = [concern.watch for concern in found]
     rows = rows_of(table, columns_for(watches), objs, options, alias)
-    whole = whole_of(table, watches, objs, alias)
+    keys = keys_of(table, objs) if any(watch.decide for watch in watches) else None
+    whole = instances_for(watches, alias, table, keys or ())
     for concern in found:
         is_moved = options.overwrites and concern.watch.is_moved_by(options.written(table))
-        if rows is None or is_moved or (concern.watch.decide and whole is None):
+        if rows is None or is_moved or (concern.watch.decide and keys is None):
             concern.add_every()
         elif concern.watch.decide:
-            for instance in whole or ():
-                concern.add_instance(instance)
+            concern.add_instances(whole.values())
         else:
             for row in rows:
                 concern.add(row)
-    log(found, alias, f"{table._meta.label} created in bulk")
 
 
 def rows_of(
@@ -71,9 +78,3 @@ def keys_of(table: type[Model], objs: Sequence[Any]) -> list[Key] | None:
     """Give the keys of created rows; None where the database did not tell all of them."""
     keys = [key for obj in objs if (key := key_of(table, obj)) is not None]
     return keys if len(keys) == len(objs) else None
-
-
-def whole_of(table: type[Model], watches: Sequence[Watch], objs: Sequence[Any], alias: str) -> list[Any] | None:
-    """Give the created rows as instances, for callables; None where nobody asks, or their keys are not known."""
-    keys = keys_of(table, objs) if any(watch.decide for watch in watches) else None
-    return None if keys is None else list(instances(alias, table, keys).values())

@@ -1,18 +1,17 @@
 """A statement that nobody announced, on a table whose every write counts: its rows, else what it pins, else all."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from django.db import DatabaseError
 from django.db.models import Model
 
-from .concerning import Concern, columns_for, concerns, needs_rows
+from .concerning import Concern, Guarded, columns_for, concerns, needs_rows
 from .delivering import log
-from .selecting import Chosen, Key, field_of, instances, key_columns, rows_by_key, select
+from .selecting import Chosen, Key, field_of, instances_for, key_columns, names_by_column, rows_by_key, select
 from .statements import Statement
 from .trusting import is_kept
-from .watching import Row, Watch, fallen, with_generated
+from .watching import Row, Watch, with_generated
 
 MOST_ROWS = 1_000  # rows that are read before a statement writes them; of more, what it pins falls, else every scope
 
@@ -24,18 +23,18 @@ class Pair(NamedTuple):
     new: Row | None
 
 
-class Observed:
+class Observed(Guarded):
     """What is done around one such statement."""
 
     def __init__(self, statement: Statement, watches: Sequence[Watch], *, reads: bool = True) -> None:
         """Leave out who is not interested in the columns that it writes; read no rows unless it `reads`."""
+        super().__init__()
         self.statement, self.alias, self.table = statement, statement.alias, statement.table
         self.written = written_by(statement)
         self.watches = [watch for watch in watches if self.is_of_interest(watch)]
         self.reads = reads
-        self.error: Exception | None = None
         self.old: dict[Key, Row] | None = None
-        self.whole: dict[type[Model], dict[Key, Any]] = {}
+        self.whole: dict[Key, Any] = {}
 
     def is_of_interest(self, watch: Watch) -> bool:
         """Tell whether a watch is about what the statement does, as far as that is known."""
@@ -54,20 +53,8 @@ class Observed:
             return
         found = concerns(self.watches, self.alias)
         self.guarded(lambda: self.gather(found, count))
-        if self.error is not None:
-            for concern in found:
-                concern.scopes |= fallen(concern.watch.declaration, self.error)
+        self.fall(found)
         log(found, self.alias, f"{self.table._meta.label} {CAUSES[self.statement.write.verb]}")
-
-    def guarded(self, work: Callable[[], None]) -> None:
-        """Do what fails no write of the user's, unless the database itself fails."""
-        try:
-            if self.error is None:
-                work()
-        except DatabaseError:
-            raise
-        except Exception as error:  # noqa: BLE001  (every scope falls)
-            self.error = error
 
     def read_old(self) -> None:
         """Read rows where the condition says which; nothing where what it pins is enough, or there are too many."""
@@ -82,25 +69,19 @@ class Observed:
         rows = select(self.alias, self.table, columns, chosen, verb=write.verb, most=MOST_ROWS + 1)
         if len(rows) <= MOST_ROWS:
             self.old = {tuple(row[name] for name in names): row for row in rows}
-            self.whole = self.instances_of(self.old)
-
-    def instances_of(self, rows: dict[Key, Row]) -> dict[type[Model], dict[Key, Any]]:
-        """Read rows as the models whose callables ask for instances."""
-        asking = {watch.table for watch in self.watches if watch.decide}
-        return {model: instances(self.alias, model, rows) for model in asking}
+            self.whole = instances_for(self.watches, self.alias, self.table, self.old)
 
     def gather(self, found: Sequence[Concern], count: int) -> None:
         """Gather the scopes of the rows, if they are known to be all that it wrote; else what it pins, or all."""
         pairs = self.pairs(count)
-        whole = self.instances_of(self.old) if self.old and self.statement.write.verb == "UPDATE" else {}
+        is_update = self.statement.write.verb == "UPDATE"
+        whole = instances_for(self.watches, self.alias, self.table, self.old if self.old and is_update else ())
         for concern in found:
             if pairs is not None and concern.watch.decide is None:
                 for pair in pairs:
                     concern.add_pair(*pair)
             elif pairs is not None and self.old is not None:
-                for rows in (self.whole, whole):
-                    for instance in rows.get(concern.watch.table, {}).values():
-                        concern.add_instance(instance)
+                concern.add_instances([*self.whole.values(), *whole.values()])
             elif self.is_pinned(concern.watch):
                 concern.add_record(tuple(self.pinned[column] for column in concern.watch.keys))
             else:
@@ -140,7 +121,7 @@ class Observed:
     def pinned(self) -> Row:
         """Give the columns that the condition holds equal to an argument, with values that are sure."""
         write, arguments = self.statement.write, self.statement.arguments
-        names = {field.column: field.attname for field in self.table._meta.local_concrete_fields}
+        names = names_by_column(self.table)
         found = {}
         for column, index in write.pins if arguments is not None else ():
             if column in names:
@@ -165,7 +146,7 @@ def written_by(statement: Statement) -> set[str] | None:
     """Give the columns (attnames) that an UPDATE sets; none for others, None where that is not known."""
     if statement.write.verb != "UPDATE":
         return set()
-    names = {field.column: field.attname for field in statement.table._meta.local_concrete_fields}
+    names = names_by_column(statement.table)
     if statement.write.written is None or not set(statement.write.written) <= set(names):
         return None
     return {names[column] for column in statement.write.written}
@@ -189,7 +170,7 @@ def rows_inserted(statement: Statement) -> Iterator[Row]:
         rows: list[Sequence[Any]] = [arguments[at : at + width] for at in range(0, len(arguments), width)]
     else:
         rows = list(zip(*arguments, strict=True))
-    names = {field.column: field.attname for field in statement.table._meta.local_concrete_fields}
+    names = names_by_column(statement.table)
     for row in rows:
         known = {names[column]: value for column, value in zip(write.written, row, strict=True) if column in names}
         sure = {name: as_value(statement.table, name, value) for name, value in known.items()}

@@ -86,7 +86,7 @@ def parse(sql: str) -> Write | None:
         return None
     spelt = head["verb"].upper()
     verb, table = "INSERT" if spelt.startswith("REPLACE") else spelt[:6], table_text(head["table"])
-    tokens = list(tokens_of(sql, head.end()))
+    tokens = tokens_of(sql, head.end())
     if not tokens and sql[head.end() :].strip():
         return Write(verb, table, overwrites=True)
     marks = sum(token.kind == "mark" for token in tokens)
@@ -96,17 +96,17 @@ def parse(sql: str) -> Write | None:
     return read_change(Write(verb, table, marks=marks), sql, tokens, head["table"])
 
 
-def tokens_of(sql: str, start: int) -> Iterator[Token]:
+def tokens_of(sql: str, start: int) -> list[Token]:
     """Cut SQL into tokens; none at all where a piece is not known."""
     found: list[Token] = []
     at, end = start, len(sql.rstrip())
     while at < end:
         match = TOKEN.match(sql, at)
         if match is None or match.lastgroup is None:
-            return iter(())
+            return []
         found.append(Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
         at = match.end()
-    return iter(found)
+    return found
 
 
 def is_word(token: Token, *words: str) -> bool:

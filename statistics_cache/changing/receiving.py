@@ -11,7 +11,7 @@ from django.db.models.signals import class_prepared, post_delete, post_save, pre
 from statistics_cache.declaring.declaration import Declaration
 
 from .checking import KNOWN
-from .concerning import Concern, columns_for, concerns, needs_rows
+from .concerning import Concern, Guarded, columns_for, concerns, needs_rows
 from .delivering import log
 from .observing import Observed
 from .ongoing import (
@@ -24,7 +24,7 @@ from .ongoing import (
     waiting_slot,
 )
 from .saving import Saving
-from .selecting import Key, instances, key_of, rows_by_key
+from .selecting import Key, instances_for, key_of, rows_by_key
 from .statements import Plan, Statement, listeners, look_after
 from .walking import chain, concrete
 from .watching import Watch, watches_of
@@ -211,32 +211,36 @@ def after_delete(sender: type[Model], instance: Model, using: str | None = None,
     log(every_scope(watches_on(table), alias), alias, f"{describe(instance)} deleted")
 
 
-class Deleting:
+class Deleting(Guarded):
     """What is done around the first DELETE of rows that were announced: one locked read, one log row for each scope."""
 
     def __init__(self, alias: str, table: type[Model], keys: list[Key]) -> None:
         """Take the rows of all batches: the fetched instances may be out of date, and are not asked."""
+        super().__init__()
         self.alias, self.table, self.keys = alias, table, keys
 
     def before(self) -> None:
         """Log the scopes that the rows are in now; the log row and the deletion are of one transaction."""
+        found = concerns(watches_on(self.table), self.alias)
+        self.guarded(lambda: self.gather(found))
+        self.fall(found)
+        log(found, self.alias, cause_of(self.table, self.keys))
+
+    def gather(self, found: list[Concern]) -> None:
+        """Gather the scopes of the rows."""
         watches = watches_on(self.table)
-        found = concerns(watches, self.alias)
         rows: dict[Key, Any] = {}
         if needs_rows(watches):
             rows = rows_by_key(self.alias, self.table, columns_for(watches), self.keys, verb="DELETE")
-        asking = any(watch.decide for watch in watches)
-        whole = instances(self.alias, self.table, rows) if asking else {}
+        whole = instances_for(watches, self.alias, self.table, rows)
         for concern in found:
             if concern.watch.decide is not None:
-                for instance in whole.values():
-                    concern.add_instance(instance)
+                concern.add_instances(whole.values())
             elif concern.watch.columns:
                 for row in rows.values():
                     concern.add(row)
             else:
                 concern.add_every()
-        log(found, self.alias, cause_of(self.table, self.keys))
 
     def after(self, count: int) -> None:
         """Do nothing more."""

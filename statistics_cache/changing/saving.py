@@ -4,27 +4,26 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from weakref import ref
 
-from django.db import DatabaseError
 from django.db.models import Model
 
-from .concerning import Concern, columns_for, concerns, needs_rows
-from .selecting import Key, field_of, instances, key_of, rows_by_key
+from .concerning import Concern, Guarded, columns_for, concerns, needs_rows
+from .selecting import Key, field_of, instances_for, key_of, rows_by_key
 from .trusting import are_kept
-from .watching import Row, Watch, fallen
+from .watching import Row, Watch
 
 
-class Saving:
+class Saving(Guarded):
     """The write of one table's row of an instance, for all who watch the table."""
 
     def __init__(self, alias: str, table: type[Model], instance: Any, watches: Sequence[Watch]) -> None:
         """Read nothing yet: the row may be locked only when its statement comes."""
+        super().__init__()
         self.alias, self.table, self.watches = alias, table, watches
         self.reference = ref(instance)  # a save that raised leaves this behind, and is no reason to keep the instance
         self.columns = columns_for(watches)
         self.has_run = False
-        self.error: Exception | None = None
         self.old: Row | None = None
-        self.whole: dict[type[Model], Any] = {}
+        self.whole: dict[Key, Any] = {}
 
     @property
     def instance(self) -> Any:
@@ -33,15 +32,9 @@ class Saving:
 
     def before(self) -> None:
         """Read the row that the statement is about to write, under that statement's own lock; once."""
-        if self.has_run:
-            return
-        self.has_run = True
-        try:
-            self.read_old()
-        except DatabaseError:
-            raise
-        except Exception as error:  # noqa: BLE001  (what fails in Python fails no write of the user's)
-            self.error = error
+        if not self.has_run:
+            self.has_run = True
+            self.guarded(self.read_old)
 
     def read_old(self) -> None:
         """Read own columns, and whole rows for callables."""
@@ -50,42 +43,24 @@ class Saving:
             return
         self.old = rows_by_key(self.alias, self.table, self.columns, [key], verb="UPDATE").get(key)
         if self.old is not None:
-            self.whole = self.instances_of(key)
-
-    def instances_of(self, key: Key) -> dict[type[Model], Any]:
-        """Read the row as each model whose callable asks for an instance."""
-        asking = {watch.table for watch in self.watches if watch.decide}
-        return {model: row for model in asking for row in instances(self.alias, model, [key]).values()}
+            self.whole = instances_for(self.watches, self.alias, self.table, [key])
 
     def after(self, created: bool, written: Collection[str] | None) -> list[Concern]:
         """Give what the write concerns; `written` are the names that it was limited to, if it was."""
         found = concerns([watch for watch in self.watches if watch.created or not created], self.alias)
-        try:
-            self.gather(found, written)
-        except DatabaseError:
-            raise
-        except Exception as error:  # noqa: BLE001  (what fails in Python fails no write of the user's)
-            self.fall(found, error)
+        self.guarded(lambda: self.gather(found, written))
+        self.fall(found)
         return found
-
-    def fall(self, found: Sequence[Concern], error: Exception) -> None:
-        """Let every scope fall."""
-        for concern in found:
-            concern.scopes |= fallen(concern.watch.declaration, error)
 
     def gather(self, found: Sequence[Concern], written: Collection[str] | None) -> None:
         """Gather the scopes of the row as it was and as it is."""
-        if self.error is not None:
-            self.fall(found, self.error)
-            return
         key = key_of(self.table, self.instance)
-        new = self.new_row(key, written) if any(concern.watch.columns for concern in found) else {}
-        whole = self.instances_of(key) if key and any(concern.watch.decide for concern in found) else {}
+        watches = [concern.watch for concern in found]
+        new = self.new_row(key, written) if any(watch.columns for watch in watches) else {}
+        whole = instances_for(watches, self.alias, self.table, [key] if key else [])
         for concern in found:
             if concern.watch.decide is not None:
-                for rows in (self.whole, whole):
-                    if (row := rows.get(concern.watch.table)) is not None:
-                        concern.add_instance(row)
+                concern.add_instances([*self.whole.values(), *whole.values()])
             elif new is None:
                 concern.add_every()
             else:

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 from django.db import connections
 from django.db.models import Field, Model, QuerySet
 
+from statistics_cache.cold.proving import marks
 from statistics_cache.models import StatisticInvalidation
 
-from .watching import Row
+from .watching import Row, Watch
 
 AT_ONCE = 500  # keys in one statement; SQLite takes at least 32,766 arguments, and a key may have several
 Key = tuple[Any, ...]
@@ -80,6 +81,12 @@ def field_of(table: type[Model], column: str) -> "Field[Any, Any]":
     return found
 
 
+@lru_cache(maxsize=4_096)
+def names_by_column(table: type[Model]) -> dict[str, str]:
+    """Give the attnames of a table's own columns by their names in the database."""
+    return {str(field.column): field.attname for field in table._meta.local_concrete_fields}
+
+
 def column_of(table: type[Model], name: str) -> str:
     """Give the name of a column in the database."""
     return str(field_of(table, name).column)
@@ -118,11 +125,6 @@ def by_keys(alias: str, table: type[Model], names: Sequence[str], keys: Sequence
     return Chosen(" OR ".join([f"({each})"] * len(keys)), arguments)
 
 
-def marks(number: int) -> str:
-    """Give so many placeholders."""
-    return ", ".join(["%s"] * number)
-
-
 def rows_by_key(
     alias: str, table: type[Model], columns: Sequence[str], keys: Iterable[Key], *, verb: str = ""
 ) -> dict[Key, Row]:
@@ -153,6 +155,11 @@ def instances(alias: str, model: type[Model], keys: Iterable[Key]) -> dict[Key, 
         for row in rows.order_by().filter(pk__in=wanted[start : start + AT_ONCE]):
             found[tuple(getattr(row, name) for name in key_columns(model))] = row
     return found
+
+
+def instances_for(watches: Iterable[Watch], alias: str, table: type[Model], keys: Iterable[Key]) -> dict[Key, Any]:
+    """Read whole rows, if a callable of any of these watches asks for them."""
+    return instances(alias, table, keys) if any(watch.decide for watch in watches) else {}
 
 
 # Note [SQLite's lock]
