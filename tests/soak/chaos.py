@@ -58,8 +58,10 @@ OUTAGES = (
     *(Outage("cache", how) for how in ("read-only", "full")),
     *(Outage("cache", how, lasts=False) for how in ("flushed", "entries evicted", "generations evicted")),
     *(Outage("cache", how, lasts=False) for how in ("entries spoilt", "generations spoilt")),
-    *(Outage("cache", how, "undone", undelivers=True) for how in ("restarted on a snapshot", "failed over")),
-    Outage("cache", "restored", "undone", lasts=False, undelivers=True),
+    *(
+        Outage("cache", how, "undone", undelivers=True)
+        for how in ("restarted on a snapshot", "failed over", "restored")
+    ),
     Outage("database", "commits unanswered", "database", undelivers=True),
     *(Outage("database", how, "database") for how in ("refused", "swallowed", "delayed", "cut in mid-reply")),
     Outage("database", "terminated", "database", lasts=False),

@@ -133,18 +133,27 @@ class HurtCache:
 
     @contextmanager
     def restored(self) -> Iterator[None]:
-        """Lose all, and have again what there was some time before: every key, verbatim."""
-        client = self.client
-        names = client.keys("*")
-        kept = [(name, client.dump(name), client.pexpiretime(name)) for name in names]
+        """In the end lose all, and have again what there was some time before: every key, verbatim."""
+        kept = self.kept()
         self.lag()
-        with client.pipeline(transaction=True) as together:
-            together.flushdb()
-            for name, value, expires in kept:
-                if value is not None:
+        try:
+            yield
+        finally:
+            with self.client.pipeline(transaction=True) as together:
+                together.flushdb()
+                for name, value, expires in kept:
                     together.restore(name, max(0, expires), value, replace=True, absttl=expires > 0)
-            together.execute()
-        yield
+                together.execute()
+
+    def kept(self) -> list[tuple[bytes, bytes, int]]:
+        """Give all keys at one moment, each with its value and when it expires: one that has is none that lasts."""
+        names = self.client.keys("*")
+        with self.client.pipeline(transaction=True) as together:
+            for name in names:
+                together.dump(name)
+                together.pexpiretime(name)
+            found = together.execute()
+        return [kept for kept in zip(names, found[::2], found[1::2], strict=True) if kept[1] is not None]
 
     @contextmanager
     def restarted(self) -> Iterator[None]:
