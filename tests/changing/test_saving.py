@@ -158,13 +158,14 @@ def test_a_save_that_raised_keeps_no_instance(backend: Backend) -> None:
     def refuse(**_: Any) -> None:
         raise ZeroDivisionError
 
+    others = ongoing(backend.database).slots  # of tests before this one, whose instances an error's traceback keeps
     with received(pre_save, Paint, refuse):
         for _ in range(20):
             with suppress(ZeroDivisionError):
                 Paint(color="red").save()
     gc.collect()
     Paint.objects.create(color="red")
-    assert ongoing(backend.database).slots == []
+    assert [slot for slot in ongoing(backend.database).slots if slot not in others] == []
 
 
 def labels() -> int:
