@@ -19,10 +19,13 @@ class StatisticsCacheConfig(AppConfig):
         from .api import registry
         from .changing import migrating
         from .changing.receiving import watch
+        from .cold import rows as cold
         from .hot import counters
+        from .identity import known
 
         autodiscover_modules("statistics")
         for statistic in registry.all():
             watch(statistic.declaration)
+            known.begin(cold.alias_of(statistic.declaration))
         migrating.connect()
         atexit.register(counters.flush)

@@ -25,6 +25,7 @@ from .exceptions import ComputeFailed, ComputeTimeout
 from .hot import entries as hot
 from .hot import lease
 from .hot.lease import Flight, Landing
+from .identity import known
 from .signals import refresh_failed, refresh_finished, source_undeclared, store_failed
 
 T = TypeVar("T")
@@ -103,7 +104,7 @@ def settle(
         if takes_stale and ended.found is not None and may_give(declaration, ended.found):
             revalidate(declaration, variant, ended)
             return ended.found.answer()
-        if ended.captured is None or not may_wait(declaration):
+        if ended.captured is None or ended.captured.identity is None or not may_wait(declaration):
             return compute(declaration, variant, ended)
         if ended.is_blocked:
             return give_despite_failure(declaration, variant, ended)
@@ -127,7 +128,7 @@ def revalidate(declaration: Declaration[..., Any], variant: Variant, ended: Sear
     a compute that failed is not to be tried again.
     """
     if ended.captured is not None and not ended.is_blocked:
-        queue.later(Wanted(declaration, variant, ended.captured.database, ended.row))
+        queue.later(Wanted(declaration, variant, ended.captured.database, ended.row, ended.captured.identity))
 
 
 def may_wait(declaration: Declaration[..., Any]) -> bool:
@@ -145,26 +146,33 @@ def fly_or_follow(
     retries: bool = False,
 ) -> Answer[T] | None:
     """Compute as the one of this process who does, or wait for that one; None if there is nothing to take."""
-    name = lease.name_of(declaration, variant)
+    name = lease_of(declaration, variant, ended)
     flight, flies = lease.flights.board(name)
     if not flies:
         return follow(declaration, variant, flight, ended, deadline)
     try:
-        return fly(declaration, variant, flight, look, deadline, retries)
+        return fly(declaration, variant, name, flight, look, deadline, retries)
     finally:
         lease.flights.end(name, flight)
+
+
+def lease_of(declaration: Declaration[..., Any], variant: Variant, ended: Search[Any]) -> str:
+    """Name the lease of an entry under the identity that a search has captured."""
+    identity = ended.captured.identity if ended.captured else None
+    return lease.name_of(declaration, variant, identity or "")
 
 
 def fly(
     declaration: Declaration[..., T],
     variant: Variant,
+    name: str,
     flight: Flight,
     look: Look[T],
     deadline: float,
     retries: bool = False,
 ) -> Answer[T] | None:
     """Under the lease look again, and compute what still is not there; None if another process keeps the lease."""
-    with lease.held(lease.name_of(declaration, variant), deadline) as is_mine:
+    with lease.held(name, deadline) as is_mine:
         if not is_mine:
             return None
         again = look()
@@ -192,7 +200,7 @@ def follow(
 def shares(copy: Copy, mine: Capture, bounds: Limits) -> bool:
     """Tell whether a value computed for another is fresh for a follower: its tokens equal those the follower read
     itself when it began, in both tiers, and its age is below the ttl. (Note [What a follower may take])"""
-    same = (copy.hot, copy.database) == (mine.hot, mine.database)
+    same = copy.database == mine.database and mine.hot in (None, copy.hot)
     return same and mine.computed_at - copy.computed_at < bounds.ttl
 
 
@@ -211,8 +219,8 @@ def give_overdue(declaration: Declaration[..., T], variant: Variant, ended: Sear
     """After WAIT_TIMEOUT give what is stale if policy allows it, else try once for the lease. Raises ComputeTimeout."""
     if ended.found is not None and may_serve(declaration, ended.found):
         return ended.found.answer()
-    flight = Flight()  # nobody follows this one
-    if (answer := fly(declaration, variant, flight, look, monotonic())) is not None:
+    name, flight = lease_of(declaration, variant, ended), Flight()  # nobody follows this one
+    if (answer := fly(declaration, variant, name, flight, look, monotonic())) is not None:
         return answer
     raise ComputeTimeout(
         f"{declaration.name} {variant.json}: another compute of it took longer than WAIT_TIMEOUT "
@@ -234,6 +242,8 @@ def compute(
     What the function raises is recorded on the entry. Raises DatabaseOut if the caller `retries`, and what it raised is
     the database's own and could not be recorded.
     """
+    if ended.captured is not None and not ended.captured.hot and may_start(declaration, ended.captured):
+        ended = ended._replace(captured=capture(declaration, variant).captured)
     captured = ended.captured
     began = captured.computed_at if captured else microseconds(time())
     started = perf_counter()
@@ -252,10 +262,16 @@ def compute(
         if flight is not None:
             flight.land(Landing(copy))
         why = (ended.found and ended.found.reason) or reason
-        is_stored = keep(declaration, variant, copy, why, captured.mark)
+        is_stored = keep(declaration, variant, copy, why, captured)
         finished = {"key": variant.key, "cost": cost, "reason": why, "is_stored": is_stored}
         refresh_finished.send_robust(sender=type(declaration), statistic=declaration.name, **finished)
     return answer_computed(value, used.oldest, cost)
+
+
+def may_start(declaration: Declaration[..., Any], captured: Capture) -> bool:
+    """Tell whether a search that found no generations can have some: who only reads what is not there makes none."""
+    is_known = captured.identity is not None and captured.identity == known.in_force(cold.alias_of(declaration))
+    return is_known and not hot.breaker.is_open and not in_transaction(cold.alias_of(declaration))
 
 
 def copy_of(captured: Capture, payload: str, cost: float) -> Copy:
@@ -333,33 +349,36 @@ def pause_after(failures: int, bounds: Limits) -> float:
     return min(doubled, LAST_RETRY, bounds.ttl) * uniform(1.0, 1.1)
 
 
-def keep(declaration: Declaration[..., Any], variant: Variant, copy: Copy, reason: str, taken: tuple[str, int]) -> bool:
+def keep(declaration: Declaration[..., Any], variant: Variant, copy: Copy, reason: str, captured: Capture) -> bool:
     """Store a value, after the commit if there is a transaction: what may be rolled back is nobody else's to read.
 
     Tells whether it was stored, or will be tried. Nothing is stored from a transaction that changed a source, nor
     where this connection changed one since the token was taken, though that may have been rolled back.
     """
     alias = cold.alias_of(declaration)
-    if is_dirty(alias, declaration.name) or is_overtaken(alias, declaration.name, taken):
+    if is_dirty(alias, declaration.name) or is_overtaken(alias, declaration.name, captured.mark):
         return False
     if in_transaction(alias):
-        after_commit(alias, partial(store, declaration, variant, copy._replace(hot=None), reason))
+        after_commit(alias, partial(store, declaration, variant, copy._replace(hot=None), reason, captured))
         return True
-    return store(declaration, variant, copy, reason)
+    return store(declaration, variant, copy, reason, captured)
 
 
-def store(declaration: Declaration[..., Any], variant: Variant, copy: Copy, reason: str) -> bool:
+def store(declaration: Declaration[..., Any], variant: Variant, copy: Copy, reason: str, captured: Capture) -> bool:
     """Store cold, then hot, and tell whether it was done.
 
-    What the fence refuses is stored nowhere; what the database cannot take is signalled.
+    What the fence refuses, and what was captured on another database, is stored nowhere; what the database cannot take
+    is signalled.
     """
     try:
-        passed = cold.store(declaration, variant, copy, time(), reason)
+        if captured.identity != known.find(cold.alias_of(declaration)):
+            return False
+        passed = cold.store(declaration, variant, copy, time(), reason, captured.beyond)
     except cold.OUTAGES as error:
         store_failed.send_robust(sender=type(declaration), statistic=declaration.name, error=error)
         return False
-    if passed:
-        hot.write(declaration, variant, copy)
+    if passed and captured.identity is not None:
+        hot.write(declaration, variant, copy, captured.identity)
     return passed
 
 
@@ -374,14 +393,21 @@ def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]
         return Search(None)
     at = microseconds(time())
     taken = mark(alias, declaration.name)
-    hot_tokens = hot.read(declaration, variant).tokens or hot.start_tokens(declaration, [variant])[0]
+    identity = known.in_force(alias)
+    tokens = hot.read(declaration, variant, identity).tokens
+    if tokens is None and identity is not None:
+        tokens = hot.start_tokens(declaration, [variant], identity)[0]
     proofs = checking.prove(declaration, [variant])
     if proofs is None:
         return Search(None)
     proof = proofs[variant.key]
+    if proof.identity != identity:
+        if known.in_force(alias) == proof.identity:  # now it is known: from the start
+            return capture(declaration, variant)
+        tokens = None
     if not proof.is_checked:
         return Search(None)
-    return Search(None, Capture(at, at, hot_tokens, proof.database, taken), proof.row)
+    return Search(None, Capture(at, at, tokens, proof.database, taken, proof.identity, proof.beyond), proof.row)
 
 
 def refresh(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:

@@ -31,7 +31,9 @@ class Capture:
 
     `computed_at` and `proved_at` are seconds since the Unix epoch, whole microseconds; `hot` holds the hot tier's
     generations (`*` first, then each scope), None where the hot tier could not tell. `mark` says on which connection it
-    was taken, and how many changes of the statistic that connection had logged.
+    was taken, and how many changes of the statistic that connection had logged. `identity` is the database's, None
+    where it has none yet. `beyond` is a generation that was found stored above the database's own sum.
+    (Note [What the fence lets pass])
     """
 
     computed_at: float
@@ -39,6 +41,8 @@ class Capture:
     hot: tuple[int, ...] | None
     database: Generations
     mark: tuple[str, int] = ("", 0)
+    identity: str | None = None
+    beyond: int | None = None
 
 
 class Copy(NamedTuple):
@@ -218,3 +222,10 @@ def read_header(key: str, text: object, most: int) -> Copy | None:
 def is_time(seconds: float) -> bool:
     """Tell whether a number of seconds is one that a datetime holds; nan is none."""
     return 0.0 <= seconds < END_OF_TIME
+
+
+# Note [What the fence lets pass]
+# After a restore or a failover that lost transactions a row may have a generation above the sum: no capture of this
+# database can have it, and it would refuse every store until it is pruned. The proof that finds it notes the very
+# number, and a store passes over a row of exactly that one. Not over any row above the sum of that moment: while it
+# waits for another's store, that sum grows old, and an earlier capture would win.

@@ -117,3 +117,23 @@ class StatisticScope(models.Model):
     def __str__(self) -> str:
         """Give the scope's name."""
         return f"{self.statistic} {self.scope}"
+
+
+class StatisticIdentity(models.Model):
+    """The number that tells this database from others: one row, made by `migrate`, renewed by a command."""
+
+    number = models.BigIntegerField(help_text="Random; part of what every hot key begins with.")
+
+    objects = models.Manager()
+    dumped = Undumped()
+
+    class Meta:
+        """One row."""
+
+        default_manager_name = "dumped"
+        verbose_name = "statistic identity"
+        verbose_name_plural = "statistic identities"
+
+    def __str__(self) -> str:
+        """Give the number."""
+        return str(self.number)

@@ -12,7 +12,8 @@ from .conf import limits, limits_of
 from .declaring.declaration import Declaration, Variant
 from .entry import END_OF_TIME, Copy, Entry, Found, Reason, Row, State, judge
 from .hot import entries as hot
-from .reading import best, search_without_database
+from .identity import known
+from .reading import best, is_learnt, search_without_database
 
 T = TypeVar("T")
 
@@ -32,11 +33,14 @@ def peek(declaration: Declaration[..., T], variant: Variant) -> Entry[T] | None:
 
 def peek_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Peek[T]]:
     """Look at variants: one round trip, one statement, and the judgement of a read."""
-    reads = hot.read_many(declaration, variants)
+    alias = cold.alias_of(declaration)
+    reads = hot.read_many(declaration, variants, known.in_force(alias))
     proofs = checking.prove(declaration, variants)
     if proofs is None:
         pairs = zip(variants, reads, strict=True)
         return [Peek(search_without_database(declaration, *pair).found, None) for pair in pairs]
+    if any(is_learnt(alias, read, proofs[variant.key]) for variant, read in zip(variants, reads, strict=True)):
+        return peek_many(declaration, variants)
     return [
         peek_at(declaration, variant, read, proofs[variant.key]) for variant, read in zip(variants, reads, strict=True)
     ]
@@ -45,7 +49,8 @@ def peek_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> 
 def peek_at(declaration: Declaration[..., T], variant: Variant, read: hot.Read, proof: proving.Proof) -> Peek[T]:
     """Judge what both tiers hold of one variant."""
     bounds = limits_of(declaration, variant)
-    return Peek(best(declaration, [read.copy, proof.copy], proof, read.at, bounds), proof.row)
+    copy = read.copy if read.identity == proof.identity else None
+    return Peek(best(declaration, [copy, proof.copy], proof, read.at, bounds), proof.row)
 
 
 def peek_stored(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> Iterator[tuple[Variant, Peek[Any]]]:
@@ -78,7 +83,8 @@ class Looks(NamedTuple):
 def look_together(pairs: Sequence[Pair], numbers: Collection[str] = ()) -> Looks:
     """Look at variants of several statistics, and at numbers of the hot tier: one round trip, and one statement for
     each database."""
-    reads, tick, found = hot.read_together(pairs, numbers)
+    wanted = [(*pair, known.in_force(cold.alias_of(pair[0]))) for pair in pairs]
+    reads, tick, found = hot.read_together(wanted, known.default(), numbers)
     proofs = checking.prove_together(pairs)
     looks = [look_at(*pair, read, proof) for pair, read, proof in zip(pairs, reads, proofs, strict=True)]
     return Looks(looks, tick, found)
@@ -86,10 +92,11 @@ def look_together(pairs: Sequence[Pair], numbers: Collection[str] = ()) -> Looks
 
 def look_at(declaration: Declaration[..., Any], variant: Variant, read: hot.Read, proof: proving.Proof) -> Look:
     """Judge what both tiers hold of one variant as a read does, save that no copy is decoded."""
-    known = [copy for copy in (read.copy, proof.copy) if copy and copy.database.epoch == proof.database.epoch]
-    if not known:
+    held = read.copy if read.identity == proof.identity else None
+    there = [copy for copy in (held, proof.copy) if copy and copy.database.epoch == proof.database.epoch]
+    if not there:
         return Look(None, None, None, read, proof)
-    copy = max(known, key=lambda copy: (copy.database == proof.database, copy.computed_at))
+    copy = max(there, key=lambda copy: (copy.database == proof.database, copy.computed_at))
     bounds = limits_of(declaration, variant)
     return Look(copy, *judge(copy, read.at, bounds, current=copy.database == proof.database), read, proof)
 

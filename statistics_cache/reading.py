@@ -32,6 +32,7 @@ from .exceptions import PayloadError
 from .hot import counters
 from .hot import entries as hot
 from .hot.counters import Outcome
+from .identity import known
 from .signals import value_read
 
 T = TypeVar("T")
@@ -127,7 +128,7 @@ def search(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
     """Look for a variant: in the hot tier alone if a fresh hit is there."""
     if (other := other_search(declaration)) is not None:
         return other(declaration, variant)
-    read = hot.read(declaration, variant)
+    read = hot.read(declaration, variant, known.in_force(cold.alias_of(declaration)))
     hit = hot_hit(declaration, read, limits_of(declaration, variant))
     return Search(hit) if hit is not None else search_cold(declaration, [variant], [read])[0]
 
@@ -136,7 +137,7 @@ def search_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -
     """Look for variants: all in one round trip, those that are no fresh hit there in one statement."""
     if (other := other_search(declaration)) is not None:
         return [other(declaration, variant) for variant in variants]
-    reads = hot.read_many(declaration, variants)
+    reads = hot.read_many(declaration, variants, known.in_force(cold.alias_of(declaration)))
     bounds = [limits_of(declaration, variant) for variant in variants]
     hits = [hot_hit(declaration, read, bound) for read, bound in zip(reads, bounds, strict=True)]
     ended = {index: Search(hit) for index, hit in enumerate(hits) if hit}
@@ -190,28 +191,74 @@ def opened(declaration: Declaration[..., T], copy: Copy, state: State, reason: R
 def search_cold(
     declaration: Declaration[..., T], variants: Sequence[Variant], reads: Sequence[hot.Read]
 ) -> list[Search[T]]:
-    """Ask the database about variants that are no fresh hit, and promote what it proves."""
-    taken = mark(cold.alias_of(declaration), declaration.name)
-    tokens = [read.tokens for read in reads]
-    if None in tokens:
-        tokens = hot.start_tokens(declaration, variants)
+    """Ask the database about variants that are no fresh hit, and promote what it proves.
+
+    Where it is not the database whose hot keys were read, all begins anew under its own identity.
+    """
+    alias = cold.alias_of(declaration)
+    taken = mark(alias, declaration.name)
     proofs = checking.prove(declaration, variants) if variants else {}
     counters.flush_now_and_then()
     if proofs is None:
         return [search_without_database(declaration, *pair) for pair in zip(variants, reads, strict=True)]
-    ended: list[Search[T]] = []
-    for variant, read, token in zip(variants, reads, tokens, strict=True):
-        proof = proofs[variant.key]
-        if not proof.is_checked:
-            ended.append(Search(None))
-            continue
-        at = microseconds(read.at)
-        captured = Capture(at, at, token, proof.database, taken)
-        found = best(declaration, [read.copy, proof.copy], proof, read.at, limits_of(declaration, variant))
-        if found is not None and found.state == "fresh":
-            promote(declaration, variant, found.copy, captured)
-        ended.append(Search(found, captured, proof.row))
-    return ended
+    if any(is_learnt(alias, read, proofs[variant.key]) for variant, read in zip(variants, reads, strict=True)):
+        return search_many(declaration, variants)
+    found = [
+        judged(declaration, variant, read, proofs[variant.key], taken)
+        for variant, read in zip(variants, reads, strict=True)
+    ]
+    promote_all(declaration, list(zip(variants, found, strict=True)))
+    return found
+
+
+def is_learnt(alias: str, read: hot.Read, proof: proving.Proof) -> bool:
+    """Tell whether a read was of another database than the proof, whose identity is in force by now."""
+    return read.identity != proof.identity and proof.identity == known.in_force(alias)
+
+
+def judged(
+    declaration: Declaration[..., T], variant: Variant, read: hot.Read, proof: proving.Proof, taken: tuple[str, int]
+) -> Search[T]:
+    """Give the best of what was read of one variant and what the database says, and the token of this moment."""
+    if not proof.is_checked:
+        return Search(None)
+    at, is_same = microseconds(read.at), read.identity == proof.identity
+    tokens = read.tokens if is_same else None
+    captured = Capture(at, at, tokens, proof.database, taken, proof.identity, proof.beyond)
+    copies = [read.copy if is_same else None, proof.copy]
+    found = best(declaration, copies, proof, read.at, limits_of(declaration, variant))
+    return Search(found, captured, proof.row)
+
+
+def promote_all(declaration: Declaration[..., Any], pairs: Sequence[tuple[Variant, Search[Any]]]) -> None:
+    """Promote what was found fresh. Where a generation is missing it is made first, and the database asked again: the
+    tokens of what is hot are older than its proof. What does not exist, or is not fresh, makes none."""
+    fresh = [(variant, ended) for variant, ended in pairs if ended.fresh is not None]
+    for variant, ended in fresh:
+        if ended.captured is not None and ended.captured.hot is not None:
+            promote(declaration, variant, ended)
+    unstarted = [variant for variant, ended in fresh if ended.captured is not None and ended.captured.hot is None]
+    identity = known.in_force(cold.alias_of(declaration))
+    if not unstarted or identity is None or hot.breaker.is_open:
+        return
+    if in_transaction(cold.alias_of(declaration)):
+        for variant in unstarted:
+            look_again(declaration, variant)
+    else:
+        promote_started(declaration, unstarted, identity)
+
+
+def promote_started(declaration: Declaration[..., Any], variants: Sequence[Variant], identity: str) -> None:
+    """Make generations, ask the database, and promote what it then proves fresh."""
+    at, taken = time(), mark(cold.alias_of(declaration), declaration.name)
+    tokens = hot.start_tokens(declaration, variants, identity)
+    proofs = checking.prove(declaration, variants) or {}
+    for variant, token in zip(variants, tokens, strict=True):
+        if token is not None and variant.key in proofs:
+            read = hot.Read(at, None, token, identity)
+            ended = judged(declaration, variant, read, proofs[variant.key], taken)
+            if ended.fresh is not None:
+                promote(declaration, variant, ended)
 
 
 def best(
@@ -226,17 +273,18 @@ def best(
     return None
 
 
-def promote(declaration: Declaration[..., Any], variant: Variant, copy: Copy, captured: Capture) -> None:
+def promote(declaration: Declaration[..., Any], variant: Variant, ended: Search[Any]) -> None:
     """Store what was just proved in the hot tier, under the tokens that were read before the proof.
 
     Not from inside a transaction: its snapshot may be older than what was delivered since. There the entry is looked
     for once more after the commit, and promoted then.
     """
-    alias = cold.alias_of(declaration)
-    if in_transaction(alias):
+    found, captured = ended.found, ended.captured
+    if in_transaction(cold.alias_of(declaration)):
         look_again(declaration, variant)
-    else:
-        hot.write(declaration, variant, copy._replace(tier="hot", hot=captured.hot, proved_at=captured.proved_at))
+    elif found is not None and captured is not None and captured.identity is not None:
+        copy = found.copy._replace(tier="hot", hot=captured.hot, proved_at=captured.proved_at)
+        hot.write(declaration, variant, copy, captured.identity)
 
 
 def look_again(declaration: Declaration[..., Any], variant: Variant) -> None:
@@ -271,10 +319,16 @@ def search_nothing(_: Declaration[..., T], __: Variant) -> Search[T]:
 
 def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
     """In a transaction that changed a source, find what is stored as stale alone, and take no token."""
-    read = hot.read(declaration, variant)
+    read = hot.read(declaration, variant, known.in_force(cold.alias_of(declaration)))
     proofs = checking.prove(declaration, [variant])
     proof = proofs[variant.key] if proofs else None
-    found = proof and best(declaration, [read.copy, proof.copy], proof, read.at, limits_of(declaration, variant))
+    found = proof and best(
+        declaration,
+        [read.copy if read.identity == proof.identity else None, proof.copy],
+        proof,
+        read.at,
+        limits_of(declaration, variant),
+    )
     if not found or found.state == "expired":
         return Search(None)
     return Search(found._replace(state="stale", reason="transaction", is_changed=False))

@@ -48,6 +48,10 @@ scope_failed = Signal()
 tables_missing = Signal()
 """Sent once with `database` when the app's tables are not there, or may not be written: nothing is stored."""
 
+tenants_mixed = Signal()
+"""Sent once with `database` when `search_path` changes on its connections and the cache alias has no KEY_FUNCTION:
+nothing is kept hot."""
+
 
 def name_of(error: Exception | None) -> str | None:
     """Name the class of an error: its text may hold values."""
@@ -124,4 +128,14 @@ def log_scope_failed(statistic: str, error: Exception, **_: Any) -> None:
 def log_tables_missing(database: str, **_: Any) -> None:
     """Log one line per process."""
     message = "the tables of statistics_cache are missing or may not be written: run `manage.py migrate`"
+    logger.error(message, extra={"database": database})
+
+
+@receiver(tenants_mixed)
+def log_tenants_mixed(database: str, **_: Any) -> None:
+    """Log one line per process."""
+    message = (
+        "search_path changes on a connection: no hot tier, for nothing tells tenants apart. "
+        "Give the cache alias a KEY_FUNCTION that names the tenant"
+    )
     logger.error(message, extra={"database": database})

@@ -44,7 +44,7 @@ def put(declaration: Declaration[..., T], variant: Variant, value: T, token_text
     if not settings().ENABLED:
         return False
     captured = read_token(declaration, variant, token_text) if token_text else capture(declaration, variant).captured
-    return captured is not None and keep(declaration, variant, copy_of(captured, payload, 0.0), "set", captured.mark)
+    return captured is not None and keep(declaration, variant, copy_of(captured, payload, 0.0), "set", captured)
 
 
 def read_token(declaration: Declaration[..., Any], variant: Variant, text: str) -> Capture:

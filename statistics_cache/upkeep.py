@@ -21,6 +21,7 @@ from .declaring.keys import EPOCH_SCOPE, EVERY_SCOPE
 from .entry import Answer, Copy, Search
 from .exceptions import ComputeFailed
 from .hot import entries as hot
+from .identity import known
 from .models import StatisticEntry
 from .signals import hydration_failed
 
@@ -60,7 +61,7 @@ def tick(declarations: Declarations) -> Ticked:
     pruned = prune(declarations, out)
     for error in out.values():
         raise error
-    hot.note_tick(time())
+    hot.note_tick(known.default(), time())
     return Ticked(len(folded), queued, pruned)
 
 
@@ -155,9 +156,9 @@ def wanted_among(declaration: Declaration[..., Any], variants: Sequence[Variant]
     if proofs is None:
         return None
     return [
-        Wanted(declaration, variant, proofs[variant.key].database, proofs[variant.key].row)
-        for variant in variants
-        if is_wanted(declaration, variant, proofs[variant.key], time())
+        Wanted(declaration, variant, proof.database, proof.row, proof.identity)
+        for variant, proof in ((variant, proofs[variant.key]) for variant in variants)
+        if is_wanted(declaration, variant, proof, time())
     ]
 
 
@@ -218,7 +219,7 @@ def refresh(
         return "unproven"
     if ended.is_blocked:
         return "blocked"
-    queue.keep_note(Wanted(declaration, variant, ended.captured.database, ended.row))
+    queue.keep_note(Wanted(declaration, variant, ended.captured.database, ended.row, ended.captured.identity))
     deadline = monotonic() + settings().WAIT_TIMEOUT * waits
     try:
         given = computing.fly_or_follow(declaration, variant, ended, look, deadline, retries)
@@ -242,7 +243,9 @@ def refresh_all_later(declaration: Declaration[..., Any], variants: Sequence[Var
     queued = 0
     for variant in variants if settings().ENABLED else ():
         proof = proofs.get(variant.key)
-        if not proof or not queue.later(Wanted(declaration, variant, proof.database, proof.row, forced=True)):
+        if not proof or not queue.later(
+            Wanted(declaration, variant, proof.database, proof.row, proof.identity, forced=True)
+        ):
             break
         queued += 1
     return queued

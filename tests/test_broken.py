@@ -11,6 +11,7 @@ from statistics_cache.entry import Copy
 from statistics_cache.hot import entries as hot
 from tests.models import Paint
 from tests.samples import Color, stock
+from tests.spaces import hot_keys, identity
 
 pytestmark = [
     pytest.mark.django_db(databases=["default", "postgres"]),
@@ -43,7 +44,7 @@ def test_if_none_equalled_none_an_eviction_would_resurrect(monkeypatch: pytest.M
     stock(Color.RED)
     lost_delivery(monkeypatch)
     variant = stock.declaration.variant((Color.RED,), {})
-    caches["statistics"].delete_many(hot.hot_keys(stock.declaration, variant, "statistics")[1:])
+    caches["statistics"].delete_many(hot.hot_keys(stock.declaration, variant, hot.own_space(identity()))[1:])
     with monkeypatch.context() as broken:
         broken.setattr(reading, "believed", equal_if_missing)
         assert stock(Color.RED).litres == 0
@@ -67,7 +68,7 @@ def test_without_the_generation_of_every_scope_a_clear_is_missed(monkeypatch: py
 
 def test_a_generation_that_is_set_back_resurrects(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bump that sets a fixed number instead of moving at random makes an old entry fresh after a flush."""
-    names = hot.hot_keys(stock.declaration, stock.declaration.variant((Color.RED,), {}), "statistics")
+    names = hot_keys(stock, Color.RED)
     with monkeypatch.context() as broken:
         broken.setattr(hot, "randint", lambda *_: 1)
         stock(Color.RED)

@@ -17,6 +17,7 @@ from statistics_cache.peeking import peek_stored
 from tests.conftest import Backend
 from tests.models import Paint
 from tests.samples import Color, Computed, Stock, stock
+from tests.spaces import identity
 
 pytestmark = [
     pytest.mark.django_db(databases=["default", "postgres"]),
@@ -56,7 +57,7 @@ def test_a_hot_copy_above_the_limit_is_a_miss() -> None:
     """What somebody else has put into the cache is not even decoded."""
     stock(Color.RED)
     variant = stock.declaration.variant((Color.RED,), {})
-    name = hot.hot_keys(stock.declaration, variant, "statistics")[0]
+    name = hot.hot_keys(stock.declaration, variant, hot.own_space(identity()))[0]
     text = caches["statistics"].get(name)
     assert text
     caches["statistics"].set(name, text + " " * 2_000_000)

@@ -77,7 +77,7 @@ def through_the_queue(function: Any, values: dict[str, Any]) -> tuple[Variant, V
     except ParameterError:
         reject()
     task = current_app.tasks[REFRESH]
-    queue.send(task, Wanted(declared.declaration, variant, Generations(0, 0), None))
+    queue.send(task, Wanted(declared.declaration, variant, Generations(0, 0), None, None))
     (message,) = Messages().take()
     return variant, registry.get(message["statistic"]).declaration.restore(message["parameters"])
 

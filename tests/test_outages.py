@@ -46,6 +46,7 @@ from tests.outages.world import REFUSALS, SOCKET_TIMEOUT, Done, Pauses, World, c
 from tests.routers import TestRouter
 from tests.samples import Color
 from tests.servers import URL
+from tests.spaces import identity_of
 from tests.waiting import until
 
 READS = 200  # before, during and after an outage whose reads are counted
@@ -251,7 +252,7 @@ def test_a_change_during_the_probe_is_delivered_too(world: World) -> None:
     before = values(world, "generation")
 
     def refused_meanwhile(_: object) -> bool:
-        hot.bump({world.statistic.name: ["*"]})
+        hot.bump(identity_of(world.statistic), {world.statistic.name: ["*"]})
         return bool(hot._undelivered)
 
     assert hot.ask(refused_meanwhile, default=False)

@@ -10,10 +10,10 @@ from django.db import connections
 from time_machine import Traveller
 
 from statistics_cache import statistic, upkeep
-from statistics_cache.hot import lease
 from tests.conftest import Backend
 from tests.messages import Messages
 from tests.samples import Color, stock
+from tests.spaces import lease_of
 from tests.test_tasks import do
 
 pytestmark = [
@@ -79,7 +79,7 @@ def test_a_refresh_that_meets_another_is_tried_again(messages: Messages) -> None
     looked(Color.RED)
     World.number = 2
     looked.refresh_later(Color.RED)
-    name = lease.name_of(looked.declaration, looked.declaration.variant((Color.RED,), {}))
+    name = lease_of(looked, Color.RED)
     caches["statistics"].add(name, "another, which began before")
     do(messages)
     caches["statistics"].delete(name)

@@ -19,12 +19,12 @@ from statistics_cache.broker.schedule import REFRESH, TICK
 from statistics_cache.cold import proving
 from statistics_cache.cold import rows as cold
 from statistics_cache.hot import entries as hot
-from statistics_cache.hot import lease
 from statistics_cache.models import StatisticEntry
 from statistics_cache.signals import refresh_refused
 from tests.messages import Messages
 from tests.models import Paint
 from tests.samples import Color, Computed, Stock, count_stock, shelf, stock
+from tests.spaces import identity, lease_of
 
 pytestmark = [pytest.mark.django_db(databases=["default", "postgres"]), pytest.mark.usefixtures("backend")]
 
@@ -216,7 +216,7 @@ def test_a_stale_entry_is_computed_and_stored(stale: Stock, messages: Messages) 
 
 def test_what_another_computes_is_left_to_it(stale: Stock, messages: Messages) -> None:
     """A worker that finds the lease taken does not wait: the other one stores."""
-    caches["statistics"].add(lease.name_of(shelf.declaration, shelf.declaration.variant((Color.RED,), {})), "another")
+    caches["statistics"].add(lease_of(shelf, Color.RED), "another")
     assert do(messages) == [("SUCCESS", None)]
     assert Computed.of("shelf") == 1
 
@@ -433,11 +433,11 @@ def test_the_tasks_are_what_a_worker_must_know() -> None:
 
 def test_the_tick_is_of_every_statistic(messages: Messages) -> None:
     """One task, without arguments, queues what is wanted of all that are declared, and says that it was there."""
-    assert hot.last_tick() is None
+    assert hot.last_tick(identity()) is None
     current_app.tasks[TICK].apply_async()
     (message,) = messages
     assert trace(message) == ("SUCCESS", None)
-    assert hot.last_tick() is not None
+    assert hot.last_tick(identity()) is not None
     asked = {message["statistic"] for message in messages.take()}
     assert asked == {name for name, found in registry.named.items() if found.declaration.hydrate is not False}
     assert "tests.stock" in asked

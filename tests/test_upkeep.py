@@ -34,6 +34,7 @@ from tests.messages import Messages
 from tests.models import Paint
 from tests.outages.world import connected
 from tests.samples import TTL, Color, Computed, Stock, count_stock, shelf, stock
+from tests.spaces import identity, lease_of
 from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.django_db(databases=["default", "postgres"]), pytest.mark.usefixtures("backend")]
@@ -544,7 +545,7 @@ def test_a_database_that_is_out_costs_the_others_nothing(clock: Traveller, messa
     assert not StatisticInvalidation.objects.exists()
     assert sorted(asked(messages)) == sorted(texts(*EACH))
     assert not StatisticEntry.objects.exists()
-    assert hot.last_tick() is None
+    assert hot.last_tick(identity()) is None
 
 
 @pytest.mark.parametrize("forever", [timedelta(days=999_999), timedelta.max])
@@ -560,12 +561,12 @@ def test_what_lives_longer_than_time_was_counted_is_kept(forever: timedelta, mes
 
 def test_a_tick_is_noted(clock: Traveller) -> None:
     """When the last one ended is there for whoever wonders, in whole seconds."""
-    assert hot.last_tick() is None
+    assert hot.last_tick(identity()) is None
     tick()
     clock.shift(31.7)
-    assert hot.last_tick() == int(time() - 31)
+    assert hot.last_tick(identity()) == int(time() - 31)
     tick()
-    assert hot.last_tick() == int(time())
+    assert hot.last_tick(identity()) == int(time())
 
 
 def test_a_tick_asks_no_more_of_a_database_that_holds_more(backend: Backend) -> None:
@@ -662,7 +663,7 @@ def test_a_refresh_tells_what_came_of_it(monkeypatch: pytest.MonkeyPatch) -> Non
     """It was missing or stale and is computed; it was fresh; another computes it; it failed; the database is out."""
     assert [refreshed(), refreshed()] == ["refreshed", "fresh"]
     shelf.invalidate(Color.RED)
-    name = lease.name_of(shelf.declaration, shelf.declaration.variant((Color.RED,), {}))
+    name = lease_of(shelf, Color.RED)
     caches["statistics"].add(name, "another")
     assert refreshed() == "busy"
     lease.release(name, "another")

@@ -9,12 +9,11 @@ from django.http import HttpRequest
 
 from statistics_cache.cold.changelog import all_scopes
 from statistics_cache.cold.rows import costs_among, seconds_of
-from statistics_cache.conf import settings
 from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.declaring.keys import EPOCH_SCOPE, EVERY_SCOPE
 from statistics_cache.declaring.sources import Source
 from statistics_cache.entry import Copy, moment
-from statistics_cache.hot.entries import hot_keys
+from statistics_cache.hot.entries import hot_keys, own_space
 from statistics_cache.models import StatisticEntry
 
 from . import pictures
@@ -139,7 +138,8 @@ def describe_source(source: Source) -> Fact:
 def hot_tier(current: Current) -> Tier:
     """Say what the cache holds."""
     read, database = current.look.read, current.look.proof.database
-    names = hot_keys(current.declaration, current.variant, settings().KEY_PREFIX)
+    identity = current.look.proof.identity
+    place = hot_keys(current.declaration, current.variant, own_space(identity))[0] if identity else "nowhere"
     copy = read.copy
     scopes = (EVERY_SCOPE, *current.variant.scopes)
     held: tuple[object, ...] = (copy.hot or ()) if copy else ()
@@ -155,7 +155,7 @@ def hot_tier(current: Current) -> Tier:
     facts = facts_of(copy, database) if copy else []
     if copy:
         facts.append(proof_of(copy, current.bounds.proof))
-    return Tier("Hot tier", names[0], copy is not None, facts, tokens)
+    return Tier("Hot tier", place, copy is not None, facts, tokens)
 
 
 def proof_of(copy: Copy, interval: float) -> Fact:

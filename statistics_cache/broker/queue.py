@@ -77,13 +77,14 @@ turn = Turn()
 class Wanted:
     """A refresh that is wanted of an entry, and the state the entry was found in: what the database knew of it.
 
-    A `forced` one computes although the entry is fresh by then.
+    `identity` is the database's. A `forced` one computes although the entry is fresh by then.
     """
 
     declaration: Declaration[..., Any]
     variant: Variant
     database: Generations
     row: Row | None
+    identity: str | None
     forced: bool = False
 
     @property
@@ -97,8 +98,8 @@ class Wanted:
     @property
     def note(self) -> str:
         """Name the note that it is queued. (Note [Queued once])"""
-        names = settings().KEY_PREFIX, self.declaration.fingerprint, self.variant.key, self.state
-        return queued_key(*names)
+        names = self.declaration.name, self.declaration.fingerprint, self.variant.key, self.state
+        return queued_key(hot.own_space(self.identity or ""), *names)
 
 
 def later(wanted: Wanted) -> bool:

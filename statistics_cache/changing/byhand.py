@@ -16,6 +16,7 @@ from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.declaring.keys import EPOCH_SCOPE, EVERY_SCOPE
 from statistics_cache.exceptions import ParameterError
 from statistics_cache.hot import entries as hot
+from statistics_cache.identity import known
 from statistics_cache.models import StatisticEntry
 
 from .delivering import change, deliver
@@ -111,7 +112,7 @@ def clear_rows(
     alias = cold.alias_of(declaration)
     if tier == "hot":
         names = cold.names_of(alias, chosen)
-        after_commit(alias, partial(hot.delete, names))
+        after_commit(alias, partial(delete_hot, alias, names))
         return len(names)
     with transaction.atomic(using=alias):
         seen = set(cold.lock_all(alias, declaration.name))
@@ -139,10 +140,10 @@ def clear_hot(
     alias: str, declaration: Declaration[..., Any], rows: QuerySet[StatisticEntry], *, everything: bool
 ) -> int:
     """Delete hot copies alone; the database may prove and promote their rows again."""
-    names = list(rows.values_list("schema", "key"))
-    after_commit(alias, partial(hot.delete, names))
+    names = list(rows.values_list("statistic", "schema", "key"))
+    after_commit(alias, partial(delete_hot, alias, names))
     if everything:
-        after_commit(alias, partial(hot.delete_statistic, declaration.name))
+        after_commit(alias, partial(delete_all_hot, alias, declaration.name))
     return len(names)
 
 
@@ -174,7 +175,17 @@ def clear_orphans(group: Orphans) -> int:
     No epoch moves: nothing that is declared here reads them, and other code that still does (a deploy under way) has
     lost nothing but time. Rows go first, so that it promotes none of them in between.
     """
-    names = list(group.rows.values_list("schema", "key"))
+    names = list(group.rows.values_list("statistic", "schema", "key"))
     count = cold.delete(group.alias, group.rows)
-    after_commit(group.alias, partial(hot.delete, names))
+    after_commit(group.alias, partial(delete_hot, group.alias, names))
     return count
+
+
+def delete_hot(alias: str, entries: Iterable[tuple[str, str, str]]) -> None:
+    """Delete the hot copies of entries of a database."""
+    hot.delete(known.find(alias), entries)
+
+
+def delete_all_hot(alias: str, statistic: str) -> None:
+    """Delete every hot copy of a statistic of a database."""
+    hot.delete_statistic(known.find(alias), statistic)

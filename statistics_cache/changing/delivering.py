@@ -20,6 +20,7 @@ from statistics_cache.cold.transactions import (
 )
 from statistics_cache.declaring.keys import EVERY_SCOPE, UNCHECKED_SCOPE
 from statistics_cache.hot import entries as hot
+from statistics_cache.identity import known
 from statistics_cache.models import StatisticInvalidation
 from statistics_cache.signals import invalidated, store_failed
 
@@ -158,7 +159,16 @@ def deliver_together(several: Sequence[Any]) -> None:
     if far:
         check_logged(alias, far, [row for logged in several for row in logged.rows])
         moves |= {statistic: {EVERY_SCOPE: None} for statistic in far}
-    bump({statistic: list(scopes) for statistic, scopes in moves.items()})
+    bump(alias, {statistic: list(scopes) for statistic, scopes in moves.items()})
+
+
+def identity_of(alias: str) -> str | None:
+    """Give whose generations are to move; None where the database does not say: its readers notice by their proofs."""
+    try:
+        return known.find(alias)
+    except known.ERRORS as error:
+        store_failed.send_robust(sender=None, statistic="*", error=error)
+        return None
 
 
 def check_logged(alias: str, statistics: Iterable[str], rows: Sequence[StatisticInvalidation]) -> None:
@@ -170,9 +180,9 @@ def check_logged(alias: str, statistics: Iterable[str], rows: Sequence[Statistic
             store_failed.send_robust(sender=None, statistic=statistic, error=error)
 
 
-def bump(moves: dict[str, list[str]]) -> None:
-    """Move the hot generations of scopes, by statistic, and tell of it."""
-    if moves:
-        hot.bump(moves)
+def bump(alias: str, moves: dict[str, list[str]]) -> None:
+    """Move the hot generations of scopes, by statistic, and tell of it. None are hot while there is no identity."""
+    if moves and (identity := identity_of(alias)) is not None:
+        hot.bump(identity, moves)
     for statistic, scopes in moves.items():
         invalidated.send_robust(sender=None, statistic=statistic, scopes=scopes)

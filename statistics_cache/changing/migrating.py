@@ -8,6 +8,7 @@ from django.db.models.signals import post_migrate, pre_migrate
 from statistics_cache.cold import rows as cold
 from statistics_cache.cold import tables
 from statistics_cache.declaring.keys import EVERY_SCOPE
+from statistics_cache.identity import known
 
 from .delivering import Logging, log_all
 from .ongoing import ongoing
@@ -23,7 +24,10 @@ def begin(using: str, plan: Any = None, **_: Any) -> None:
 def end(using: str, plan: Any = None, **_: Any) -> None:
     """Move every scope of every statistic on the database, unless there was nothing to migrate."""
     tables.forget(using)
+    known.forget(using)
     ongoing(using).is_migrating = False
+    if tables.are_complete(using):
+        known.make(using)
     if plan != []:  # `flush` sends none
         move_all(using, "flushed" if plan is None else "migrated")
 

@@ -10,6 +10,7 @@ from django.db.backends.signals import connection_created
 from django.db.models import Model
 
 from statistics_cache.cold.transactions import whole
+from statistics_cache.identity import known
 
 from .parsing import Write, is_one, may_write, names, parse, table_text
 
@@ -59,6 +60,8 @@ def watch(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
     """Run a statement as it is, with the plans of those who look after its table around it."""
     connection = context["connection"]
     text = sql if isinstance(sql, str) else text_of(sql, connection)
+    if "search_path" in text or "SEARCH_PATH" in text:
+        known.mix(connection.alias)
     if not may_write(text) or KEY in vars(connection):
         return execute(sql, params, many, context)
     statements = statements_in(text, connection.alias, params, many)

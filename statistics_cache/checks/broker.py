@@ -14,6 +14,7 @@ from statistics_cache.broker.schedule import is_late
 from statistics_cache.conf import settings
 from statistics_cache.exceptions import SettingsError
 from statistics_cache.hot import entries as hot
+from statistics_cache.identity import known
 
 from .alias import our_alias
 from .declarations import declarations
@@ -93,7 +94,7 @@ def check_tick(**_: Any) -> list[CheckMessage]:
     alias, names = our_alias(), hydrated()
     if alias is None or issubclass(alias.backend, OF_ONE_PROCESS) or not names:
         return []
-    last = hot.last_tick()
+    last = hot.last_tick(known.default())
     if hot.breaker.is_open:  # W013 says so
         return []
     if last is not None and not is_late(last):

@@ -10,6 +10,8 @@ from statistics_cache.conf import settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import UNCHECKED_SCOPE
 from statistics_cache.entry import Copy, Generations, Row
+from statistics_cache.identity import known
+from statistics_cache.identity.facts import member_sql, spell
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
 
 from . import rows as cold
@@ -38,12 +40,20 @@ class Proof(NamedTuple):
     """One variant's row, and the database's generations at the same instant.
 
     While `is_checked` is False a change whose scopes lie on other rows was committed, and nobody has read these scopes
-    since: nothing is current by this proof, and nothing may be captured or stored under it.
+    since: nothing is current by this proof, and nothing may be captured or stored under it. `identity` is the
+    database's, None where it has none yet.
     """
 
     row: Row | None
     database: Generations
     is_checked: bool = True
+    identity: str | None = None
+
+    @property
+    def beyond(self) -> int | None:
+        """Give the row's generation if it is above the sum: no capture of this database can have it."""
+        copy = self.row.copy if self.row else None
+        return copy.database.generation if copy and copy.database.generation > self.database.generation else None
 
     @property
     def copy(self) -> Copy | None:
@@ -62,9 +72,13 @@ def prove(
     """
     alias = cold.alias_of(declaration)
     try:
-        if not tables.are_ready(alias):
+        if not tables.are_complete(alias):
             return None
-        return prove_on(alias, [(declaration, variant) for variant in variants], payloads)
+        pairs = [(declaration, variant) for variant in variants]
+        found = prove_on(alias, pairs, payloads)
+        if any(proof.identity is None for proof in found.values()) and not in_transaction(alias) and known.make(alias):
+            found = prove_on(alias, pairs, payloads)
+        return found
     except cold.OUTAGES:
         if in_transaction(alias):
             raise
@@ -99,38 +113,41 @@ def prove_at_once(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str
     rows: dict[tuple[str, str], Row] = {}
     totals: dict[tuple[str, str], int] = {}
     unchecked: set[str] = set()
-    with connections[alias].cursor() as cursor:
-        sql = proof_sql(alias, len(schemas), len(keys), len(names), len(scopes), payloads)
+    identity: str | None = None
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        sql = proof_sql(alias, connection.vendor, len(schemas), len(keys), len(names), len(scopes), payloads)
         cursor.execute(sql, [*schemas, *keys, *[*names, *scopes] * 2, *names])
         for member, first, second, *columns in cursor.fetchall():
             if member == TOTAL:
                 totals[first, second] = int(columns[1])
             elif member == UNCHECKED:
                 unchecked.add(first)
+            elif member == IDENTITY:
+                identity = spell(connection, first, second)
             else:
                 rows[first, second] = read_row(alias, columns)
+    is_of = known.note(connection, identity)
     return {
         variant.key: Proof(
             rows.get((declaration.fingerprint, variant.key)),
             add_up(totals, declaration.name, variant.scopes),
             declaration.name not in unchecked,
+            is_of,
         )
         for declaration, variant in pairs
     }
 
 
-ENTRY, TOTAL, UNCHECKED = (
-    "entry",
-    "total",
-    "unchecked",
-)  # the statement's members, told apart by their first column
+# The statement's members, told apart by their first column.
+ENTRY, TOTAL, UNCHECKED, IDENTITY = "entry", "total", "unchecked", "identity"
 
 
 @lru_cache(maxsize=256)
-def proof_sql(alias: str, schemas: int, keys: int, names: int, scopes: int, payloads: bool) -> str:
+def proof_sql(alias: str, _vendor: str, schemas: int, keys: int, names: int, scopes: int, payloads: bool) -> str:
     """Give the statement, made once per shape: rows and sums must be of one instant, also where there is no row."""
     members = entries_sql(alias, schemas, keys, payloads), totals_sql(alias, names, scopes), unchecked_sql(alias, names)
-    return " UNION ALL ".join(members)
+    return " UNION ALL ".join([*members, member_sql(connections[alias], IDENTITY, len(COLUMNS) - 2)])
 
 
 def entries_sql(alias: str, schemas: int, keys: int, payloads: bool) -> str:

@@ -42,20 +42,29 @@ def time_for(seconds: float) -> datetime:
     return aware if django_settings.USE_TZ else aware.replace(tzinfo=None)
 
 
-def fence(copy: Copy, now: float) -> Q:
-    """Let a store pass only over an earlier capture; a row from the future, left by a clock since set back, is earlier.
+def fence(copy: Copy, now: float, beyond: int | None) -> Q:
+    """Let a store pass only over an earlier capture; a row from the future, left by a clock since set back, is earlier,
+    and so is one of the generation that the proof found to be above the sum.
 
     Never `generation <= mine` alone: of two computes of one generation the one that began later has the newer data.
     """
     generation = copy.database.generation
     same = Q(computed_at__lte=time_for(copy.computed_at)) | Q(computed_at__gt=time_for(now + CLOCK_TOLERANCE))
-    return Q(payload=None) | Q(generation__lt=generation) | Q(generation=generation) & same
+    earlier = Q(payload=None) | Q(generation__lt=generation) | Q(generation=generation) & same
+    return earlier if beyond is None else earlier | Q(generation=beyond)
 
 
-def store(declaration: Declaration[..., Any], variant: Variant, copy: Copy, now: float, reason: str) -> bool:
+def store(
+    declaration: Declaration[..., Any],
+    variant: Variant,
+    copy: Copy,
+    now: float,
+    reason: str,
+    beyond: int | None = None,
+) -> bool:
     """Store a copy and tell whether the fence let it: False means that the row is of a later capture."""
     own, costs = own_row(declaration, variant)
-    passed = own.filter(fence(copy, now)).update(
+    passed = own.filter(fence(copy, now, beyond)).update(
         payload=copy.payload,
         generation=copy.database.generation,
         epoch=copy.database.epoch,
@@ -238,9 +247,9 @@ def delete_rows(alias: str, rows: Sequence[int]) -> int:
     return sum(delete(alias, some) for some in in_batches(alias, rows))
 
 
-def names_of(alias: str, rows: Collection[int]) -> list[tuple[str, str]]:
-    """Give the schema and the key of these rows."""
-    return [name for some in in_batches(alias, sorted(rows)) for name in some.values_list("schema", "key")]
+def names_of(alias: str, rows: Collection[int]) -> list[tuple[str, str, str]]:
+    """Give the statistic, the schema and the key of these rows."""
+    return [name for some in in_batches(alias, sorted(rows)) for name in some.values_list("statistic", "schema", "key")]
 
 
 def in_batches(alias: str, rows: Sequence[int]) -> Iterator[QuerySet[StatisticEntry]]:

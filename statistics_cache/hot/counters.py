@@ -8,8 +8,8 @@ from threading import Lock
 from time import monotonic
 from typing import Literal, NamedTuple
 
-from statistics_cache.conf import settings
 from statistics_cache.declaring.keys import count_key
+from statistics_cache.identity import known
 
 from . import entries as hot
 
@@ -52,13 +52,13 @@ class Tallies:
     def forget(self) -> None:
         """Begin anew."""
         self.lock = Lock()
-        self.known: dict[tuple[str, Outcome], Tally] = {}
+        self.tallies: dict[tuple[str, Outcome], Tally] = {}
         self.left: Counter[tuple[str, Outcome]] = Counter()
         self.flushed_at = monotonic()
 
     def take(self) -> Counter[tuple[str, Outcome]]:
         """Give what was counted and not added up, and begin at 0."""
-        for pair, tally in list(self.known.items()):
+        for pair, tally in list(self.tallies.items()):
             self.left[pair] += tally.take()
         taken, self.left = +self.left, Counter()
         return taken
@@ -69,9 +69,9 @@ tallies = Tallies()
 
 def note(statistic: str, outcome: Outcome) -> None:
     """Count one read; costs no round trip and no lock."""
-    tally = tallies.known.get((statistic, outcome))
+    tally = tallies.tallies.get((statistic, outcome))
     if tally is None:
-        tally = tallies.known.setdefault((statistic, outcome), Tally())
+        tally = tallies.tallies.setdefault((statistic, outcome), Tally())
     tally.raise_by_one()
 
 
@@ -96,9 +96,8 @@ def add_up() -> None:
     taken = tallies.take()
     if not taken:
         return
-    prefix = settings().KEY_PREFIX
-    numbers = {count_key(prefix, *pair): number for pair, number in taken.items()}
-    if not hot.add_up(numbers):
+    space = own_space()
+    if space is None or not hot.add_up({count_key(space, *pair): number for pair, number in taken.items()}):
         tallies.left += taken
 
 
@@ -111,13 +110,19 @@ def counts_of(statistics: Iterable[str]) -> dict[str, Counts]:
 
 def keys_of(statistics: Iterable[str]) -> list[str]:
     """Give the names of the numbers of statistics, for who reads them together with something else."""
-    prefix = settings().KEY_PREFIX
-    return [count_key(prefix, name, outcome) for name in statistics for outcome in OUTCOMES]
+    space = own_space()
+    return [] if space is None else [count_key(space, name, outcome) for name in statistics for outcome in OUTCOMES]
 
 
 def read_counts(statistics: Iterable[str], found: Mapping[str, int]) -> dict[str, Counts]:
     """Give the numbers of statistics from what was found of their names."""
-    prefix = settings().KEY_PREFIX
+    space = own_space() or ""
     return {
-        name: Counts(*(found.get(count_key(prefix, name, outcome), 0) for outcome in OUTCOMES)) for name in statistics
+        name: Counts(*(found.get(count_key(space, name, outcome), 0) for outcome in OUTCOMES)) for name in statistics
     }
+
+
+def own_space() -> str | None:
+    """Give what the numbers of this site begin with: the identity of the database that entries are routed to."""
+    identity = known.default()
+    return None if identity is None else hot.own_space(identity)

@@ -1,7 +1,7 @@
 """The hot tier: entries as text and one generation per scope, through Django's cache API, behind a breaker."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from random import randint
+from random import randint, uniform
 from time import time
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,7 +13,7 @@ from redis import exceptions as redis
 from statistics_cache.breaker import Breaker
 from statistics_cache.conf import limits, settings
 from statistics_cache.declaring.declaration import FINGERPRINT_LENGTH, Declaration, Variant
-from statistics_cache.declaring.keys import EVERY_SCOPE, generation_key, hot_entry_key, tick_key
+from statistics_cache.declaring.keys import EVERY_SCOPE, generation_key, hot_entry_key, space_of, tick_key
 from statistics_cache.entry import Copy, read_header, write_header
 
 R = TypeVar("R")
@@ -36,18 +36,22 @@ SUSPECTS = (redis.RedisError, ConnectionInterrupted, OSError)  # what is looked 
 MAX_START = 2**52  # a generation starts anywhere below: Redis' Lua gives exact integers up to 2**53
 MAX_DELTA = 2**20  # each change moves it by a random positive number, so that a repeated command never matches
 DELETED_AT_ONCE = 1_000  # keys in one command, so that Redis is never held up for long
+A_DAY = 86_400.0  # seconds
+MAX_SPACES = 16  # databases, tests included, whose keys a variant remembers
 MAX_BUMPS = 8  # scopes bumped one by one; beyond, every scope of the statistic falls at once
 
 breaker = Breaker("hot", lambda: settings().BREAKER_PAUSE)
-_undelivered: set[str] = set()  # the statistics whose changes this process could not deliver
+_undelivered: set[str] = set()  # the generations of `*` that this process could not move
 
 
 class Read(NamedTuple):
-    """What one `get_many` found: `at` is the time before it; `found` is what stood where the generations do."""
+    """What one `get_many` found: `at` is the time before it; `found` is what stood where the generations do; `identity`
+    is that of the database whose keys were read, None if it is not known: then nothing was."""
 
     at: float
     copy: Copy | None
     found: tuple[object, ...]
+    identity: str | None
 
     @property
     def tokens(self) -> tuple[int, ...] | None:
@@ -114,12 +118,12 @@ def hang_up(cache: BaseCache) -> None:
 
 def deliver_again(cache: BaseCache) -> None:
     """Deliver what could not be delivered while the server was out: a change of every scope of those statistics."""
-    for statistic in tuple(_undelivered):
-        _undelivered.discard(statistic)
+    for name in tuple(_undelivered):
+        _undelivered.discard(name)
         try:
-            bump_one(cache, generation_key(settings().KEY_PREFIX, statistic, EVERY_SCOPE))
+            bump_one(cache, name)
         except SUSPECTS:
-            _undelivered.add(statistic)
+            _undelivered.add(name)
             raise
 
 
@@ -129,33 +133,51 @@ def deliver_what_is_left() -> None:
         ask(deliver_again, None)
 
 
-def hot_keys(declaration: Declaration[..., Any], variant: Variant, prefix: str) -> tuple[str, ...]:
+def own_space(identity: str) -> str:
+    """Give what every hot key of a database begins with."""
+    return space_of(settings().KEY_PREFIX, identity)
+
+
+def hot_keys(declaration: Declaration[..., Any], variant: Variant, space: str) -> tuple[str, ...]:
     """Give a variant's hot keys, made once: its entry, the generation of `*`, then that of each scope."""
-    if (known := variant.hot_keys.get(prefix)) is not None:
+    if (known := variant.hot_keys.get(space)) is not None:
         return known
-    generations = (generation_key(prefix, declaration.name, scope) for scope in (EVERY_SCOPE, *variant.scopes))
-    names = (hot_entry_key(prefix, declaration.fingerprint, variant.key), *generations)
-    variant.hot_keys[prefix] = names
+    name = declaration.name
+    generations = (generation_key(space, name, scope) for scope in (EVERY_SCOPE, *variant.scopes))
+    names = (hot_entry_key(space, name, declaration.fingerprint, variant.key), *generations)
+    if len(variant.hot_keys) >= MAX_SPACES:
+        variant.hot_keys.clear()
+    variant.hot_keys[space] = names
     return names
 
 
-def read(declaration: Declaration[..., Any], variant: Variant) -> Read:
+def read(declaration: Declaration[..., Any], variant: Variant, identity: str | None) -> Read:
     """Read one entry and its generations in one round trip; nothing is found while the server is out."""
+    if identity is None:
+        return unread(variant)
     at = time()
     conf = settings()
-    names = hot_keys(declaration, variant, conf.KEY_PREFIX)
+    names = hot_keys(declaration, variant, space_of(conf.KEY_PREFIX, identity))
     found: dict[str, Any] = ask(lambda cache: cache.get_many(names), {})
-    return read_found(at, variant, names, found, conf.MAX_PAYLOAD)
+    return read_found(at, variant, names, found, conf.MAX_PAYLOAD, identity)
 
 
-def read_many(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> list[Read]:
+def read_many(declaration: Declaration[..., Any], variants: Sequence[Variant], identity: str | None) -> list[Read]:
     """Read entries and generations in one round trip; nothing is found while the server is out."""
+    if identity is None:
+        return [unread(variant) for variant in variants]
     at = time()
     conf = settings()
-    keys = [hot_keys(declaration, variant, conf.KEY_PREFIX) for variant in variants]
+    space = space_of(conf.KEY_PREFIX, identity)
+    keys = [hot_keys(declaration, variant, space) for variant in variants]
     found: dict[str, Any] = ask(lambda cache: cache.get_many({name for names in keys for name in names}), {})
     pairs = zip(variants, keys, strict=True)
-    return [read_found(at, variant, names, found, conf.MAX_PAYLOAD) for variant, names in pairs]
+    return [read_found(at, variant, names, found, conf.MAX_PAYLOAD, identity) for variant, names in pairs]
+
+
+def unread(variant: Variant) -> Read:
+    """Find nothing: whose keys to read is not known."""
+    return Read(time(), None, (None,) * (1 + len(variant.scopes)), None)
 
 
 class Together(NamedTuple):
@@ -166,21 +188,31 @@ class Together(NamedTuple):
     numbers: dict[str, int]
 
 
-def read_together(pairs: Sequence[tuple[Declaration[..., Any], Variant]], numbers: Collection[str] = ()) -> Together:
-    """Read variants of several statistics, the time of the last tick and numbers by their names in one round trip."""
-    at = time()
-    prefix, most = settings().KEY_PREFIX, settings().MAX_PAYLOAD
-    keys = [hot_keys(declaration, variant, prefix) for declaration, variant in pairs]
-    wanted = {tick_key(prefix), *numbers, *(name for names in keys for name in names)}
-    found: dict[str, Any] = ask(lambda cache: cache.get_many(wanted), {})
-    reads = [read_found(at, pair[1], names, found, most) for pair, names in zip(pairs, keys, strict=True)]
+Wanted = tuple[Declaration[..., Any], Variant, str | None]  # whose identity the last is
+
+
+def read_together(wanted: Sequence[Wanted], tick: str | None, numbers: Collection[str] = ()) -> Together:
+    """Read variants of several statistics, each under an identity; the time of the last tick of a database, named by
+    its identity; and numbers by their names: in one round trip."""
+    at, most = time(), settings().MAX_PAYLOAD
+    keys = [hot_keys(each, variant, own_space(identity)) if identity else () for each, variant, identity in wanted]
+    ticked = [tick_key(own_space(tick))] if tick else []
+    names = {*ticked, *numbers, *(name for group in keys for name in group)}
+    found: dict[str, Any] = ask(lambda cache: cache.get_many(names), {}) if names else {}
+    reads = [
+        read_found(at, variant, group, found, most, identity) if identity else unread(variant)
+        for (_, variant, identity), group in zip(wanted, keys, strict=True)
+    ]
     integers = {name: value for name, value in found.items() if type(value) is int}
-    return Together(reads, integers.get(tick_key(prefix)), {name: integers.get(name, 0) for name in numbers})
+    return Together(reads, integers.get("".join(ticked)), {name: integers.get(name, 0) for name in numbers})
 
 
-def read_found(at: float, variant: Variant, names: Sequence[str], found: Mapping[str, Any], most: int) -> Read:
+def read_found(
+    at: float, variant: Variant, names: Sequence[str], found: Mapping[str, Any], most: int, identity: str
+) -> Read:
     """Pick what concerns one variant out of what a `get_many` found; `most` is MAX_PAYLOAD."""
-    return Read(at, read_header(variant.key, found.get(names[0]), most), tuple(map(found.get, names[1:])))
+    copy = read_header(variant.key, found.get(names[0]), most)
+    return Read(at, copy, tuple(map(found.get, names[1:])), identity)
 
 
 def tokens_of(found: Iterable[object]) -> tuple[int, ...] | None:
@@ -189,18 +221,22 @@ def tokens_of(found: Iterable[object]) -> tuple[int, ...] | None:
     return tokens if all(type(token) is int for token in tokens) else None  # type: ignore[return-value]
 
 
-def start_tokens(declaration: Declaration[..., Any], variants: Sequence[Variant]) -> list[tuple[int, ...] | None]:
+def start_tokens(
+    declaration: Declaration[..., Any], variants: Sequence[Variant], identity: str
+) -> list[tuple[int, ...] | None]:
     """Give each missing generation a random start, then read the tokens: what another process added first wins."""
-    prefix = settings().KEY_PREFIX
-    keys = [hot_keys(declaration, variant, prefix)[1:] for variant in variants]
+    space = own_space(identity)
+    keys = [hot_keys(declaration, variant, space)[1:] for variant in variants]
     names = list(dict.fromkeys(name for group in keys for name in group))
+    timeout = generation_timeout(declaration)
+    endless = generation_key(space, declaration.name, EVERY_SCOPE)
 
     def start(cache: BaseCache) -> dict[str, Any]:
         there = cache.get_many(names)
         for name in names:
             if type(there.get(name)) is not int:
                 discard_foreign(cache, name, there.get(name))
-                cache.add(name, randint(1, MAX_START), timeout=None)
+                cache.add(name, randint(1, MAX_START), timeout=None if name == endless else timeout)
         found = cache.get_many(names)
         if foreign := [name for name in names if name not in found]:  # of a type that reads as missing, and is there
             cache.delete_many(foreign)
@@ -210,44 +246,84 @@ def start_tokens(declaration: Declaration[..., Any], variants: Sequence[Variant]
     return [tokens_of(map(found.get, group)) for group in keys]
 
 
+def generation_timeout(declaration: Declaration[..., Any]) -> float:
+    """Give the seconds after which a scope's generation is forgotten, if nothing of the scope is stored meanwhile.
+
+    Longer than what is stored under it may be served; up to a tenth is added. That of `*` is never forgotten: every
+    variant would ask the database at once.
+    """
+    return max(limits(declaration).stale_ttl, A_DAY) * uniform(1.0, 1.1)
+
+
 def discard_foreign(cache: BaseCache, name: str, value: object) -> None:
     """Delete what stands in a generation's place and is none; a missing generation only makes readers ask."""
     if value is not None:
         cache.delete(name)
 
 
-def write(declaration: Declaration[..., Any], variant: Variant, copy: Copy) -> None:
-    """Store a copy for as long as it may be served. Its tokens decide whether anybody believes it."""
+def write(declaration: Declaration[..., Any], variant: Variant, copy: Copy, identity: str) -> None:
+    """Store a copy for as long as it may be served, and keep the generations of its scopes for longer.
+
+    Its tokens decide whether anybody believes it.
+    """
     timeout = limits(declaration).stale_ttl - copy.age(time())
     if copy.hot is None or timeout <= 0:
         return
-    name = hot_keys(declaration, variant, settings().KEY_PREFIX)[0]
-    ask(lambda cache: cache.set(name, write_header(variant.key, copy), timeout=timeout), None)
+    name, _, *scopes = hot_keys(declaration, variant, own_space(identity))
+    kept = {scope: generation_timeout(declaration) for scope in scopes}
+    ask(lambda cache: put(cache, name, write_header(variant.key, copy), timeout, kept), None)
 
 
-def bump(moves: Mapping[str, Iterable[str]]) -> None:
+def put(cache: BaseCache, name: str, text: str, timeout: float, kept: Mapping[str, float]) -> None:
+    """Store a text, and keep names for so many seconds from now: in one round trip where the server is Redis."""
+    if not isinstance(cache, RedisCache):
+        cache.set(name, text, timeout=timeout)
+        for other, seconds in kept.items():
+            cache.touch(other, seconds)
+        return
+    pipeline = cache.client.get_client(write=True).pipeline(transaction=False)
+    cache.client.set(name, text, timeout=timeout, client=pipeline)
+    for other, seconds in kept.items():
+        pipeline.pexpire(str(cache.client.make_key(other)), int(seconds * 1000))
+    raise_first(pipeline.execute(raise_on_error=False))
+
+
+def raise_first(results: Iterable[object]) -> None:
+    """Raise the first error among what a pipeline brought."""
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+def bump(identity: str, moves: Mapping[str, Iterable[str]]) -> None:
     """Move the generations of scopes, by statistic, in one round trip: entries that hold the old are believed no more.
 
     A missing generation is left missing, which means unknown. Above 8 scopes of a statistic, the one of every scope
     moves instead. While the server is out nothing moves; that is made good, for every scope, when it is found to
     answer again.
     """
-    names = [name for statistic, scopes in moves.items() for name in generations_of(statistic, scopes)]
+    space = own_space(identity)
+    names = [name for statistic, scopes in moves.items() for name in generations_of(space, statistic, scopes)]
     is_moved = False
     try:
         is_moved = ask(lambda cache: move(cache, names), default=False)
     finally:
         if not is_moved:
-            _undelivered.update(moves)
+            _undelivered.update(made(generation_key(space, statistic, EVERY_SCOPE)) for statistic in moves)
     if not is_moved:
         deliver_what_is_left()  # the probe of another thread may just have ended
 
 
-def generations_of(statistic: str, scopes: Iterable[str]) -> list[str]:
+def made(name: str) -> str:
+    """Give a name as it stands in Redis: whoever delivers it later may be in another tenant's place."""
+    known = cache()
+    return known.client.make_key(name) if isinstance(known, RedisCache) else name
+
+
+def generations_of(space: str, statistic: str, scopes: Iterable[str]) -> list[str]:
     """Give the names of the generations that are to move."""
     named = list(dict.fromkeys(scopes))
-    prefix = settings().KEY_PREFIX
-    return [generation_key(prefix, statistic, scope) for scope in (named if len(named) <= MAX_BUMPS else [EVERY_SCOPE])]
+    return [generation_key(space, statistic, scope) for scope in (named if len(named) <= MAX_BUMPS else [EVERY_SCOPE])]
 
 
 def move(cache: BaseCache, names: Sequence[str]) -> bool:
@@ -265,9 +341,7 @@ def move_at_once(cache: RedisCache, names: Sequence[str]) -> None:
     pipeline = cache.client.get_client(write=True).pipeline(transaction=False)
     for name in names:
         pipeline.eval(MOVE, 1, str(cache.client.make_key(name)), randint(1, MAX_DELTA))
-    for result in pipeline.execute(raise_on_error=False):
-        if isinstance(result, Exception):
-            raise result
+    raise_first(pipeline.execute(raise_on_error=False))
 
 
 # Move a generation that is there; what cannot be moved (no number; no memory left) is deleted: then it is unknown.
@@ -292,14 +366,18 @@ def bump_one(cache: BaseCache, name: str) -> bool:
     return True
 
 
-def note_tick(now: float) -> None:
+def note_tick(identity: str | None, now: float) -> None:
     """Note when a tick ended, in whole seconds, for whoever wonders whether there is one."""
-    ask(lambda cache: cache.set(tick_key(settings().KEY_PREFIX), int(now), timeout=None), None)
+    if identity is not None:
+        name = tick_key(own_space(identity))
+        ask(lambda cache: cache.set(name, int(now), timeout=None), None)
 
 
-def last_tick() -> int | None:
+def last_tick(identity: str | None) -> int | None:
     """Give when the last tick ended, in seconds since the Unix epoch; None if the hot tier does not know."""
-    name = tick_key(settings().KEY_PREFIX)
+    if identity is None:
+        return None
+    name = tick_key(own_space(identity))
     return numbers([name]).get(name)
 
 
@@ -336,17 +414,19 @@ def numbers(names: Iterable[str]) -> dict[str, int]:
     return {name: number for name, number in found.items() if isinstance(number, int)}
 
 
-def delete(entries: Iterable[tuple[str, str]]) -> None:
-    """Delete the hot copies of entries, each named by schema and key."""
-    prefix = settings().KEY_PREFIX
-    names = [hot_entry_key(prefix, schema, key) for schema, key in entries]
+def delete(identity: str | None, entries: Iterable[tuple[str, str, str]]) -> None:
+    """Delete the hot copies of entries, each named by statistic, schema and key."""
+    if identity is None:
+        return
+    space = own_space(identity)
+    names = [hot_entry_key(space, statistic, schema, key) for statistic, schema, key in entries]
     for start in range(0, len(names), DELETED_AT_ONCE):
         some = names[start : start + DELETED_AT_ONCE]
         ask(lambda cache, some=some: cache.delete_many(some), None)  # type: ignore[misc]
 
 
-def delete_statistic(statistic: str) -> None:
+def delete_statistic(identity: str | None, statistic: str) -> None:
     """Delete every hot copy of a statistic, where the backend can list keys (django-redis can)."""
-    pattern = hot_entry_key(settings().KEY_PREFIX, "?" * FINGERPRINT_LENGTH, f"{statistic}:*")
-    if isinstance(cache(), RedisCache):
+    if identity is not None and isinstance(cache(), RedisCache):
+        pattern = hot_entry_key(own_space(identity), statistic, "?" * FINGERPRINT_LENGTH, "*")
         ask(lambda cache: cache.delete_pattern(pattern, itersize=DELETED_AT_ONCE), None)  # type: ignore[attr-defined]

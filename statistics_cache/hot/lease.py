@@ -97,9 +97,9 @@ class Flights:
 flights = Flights()
 
 
-def name_of(declaration: Declaration[..., Any], variant: Variant) -> str:
-    """Give the name of an entry's lease: with the schema's fingerprint, as its hot key."""
-    return lease_key(settings().KEY_PREFIX, declaration.fingerprint, variant.key)
+def name_of(declaration: Declaration[..., Any], variant: Variant, identity: str) -> str:
+    """Give the name of an entry's lease: with its database's identity and the schema's fingerprint, as its hot key."""
+    return lease_key(hot.own_space(identity), declaration.name, declaration.fingerprint, variant.key)
 
 
 @contextmanager

@@ -108,11 +108,11 @@ def sort_out(declaration: Declaration[..., Any], variants: Sequence[Variant], wa
     done = [Tried(key, outcome) for key, outcome in fresh.items()]
     wanted = []
     for variant in left:
-        row, database = proofs[variant.key].row, proofs[variant.key].database
+        row, database, identity = (proof := proofs[variant.key]).row, proof.database, proof.identity
         if row and not way.forced and row.is_blocked(database.generation, now):
             done.append(failure(variant.key, describe_block(row)))
         else:
-            wanted.append(Wanted(declaration, variant, database, row, way.forced))
+            wanted.append(Wanted(declaration, variant, database, row, identity, way.forced))
     return Batch(done, wanted)
 
 

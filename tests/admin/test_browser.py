@@ -17,6 +17,7 @@ from tests.admin.conftest import BLUE, LIST, RED, REGISTRY, Login, orphan, row_o
 from tests.messages import Messages
 from tests.models import Paint
 from tests.samples import Color, Computed, shades, shelf, stock, strict, total
+from tests.spaces import identity
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -64,8 +65,7 @@ def stored() -> None:
     StatisticEntry.objects.filter(key="tests.strict:").update(
         failures=3, last_error="OperationalError: canceling statement due to statement timeout", retry_at=now
     )
-    hot.delete_statistic("tests")
-    hot.delete(StatisticEntry.objects.values_list("schema", "key"))
+    hot.delete(identity(), StatisticEntry.objects.values_list("statistic", "schema", "key"))
 
 
 def choose(browser: Browser, action: str, *rows: StatisticEntry) -> None:

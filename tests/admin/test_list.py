@@ -21,6 +21,7 @@ from tests.admin.conftest import BLUE, LIST, RED, REGISTRY, Login, orphan, row_o
 from tests.conftest import BACKENDS, Backend
 from tests.models import Paint
 from tests.samples import STALE_TTL, TTL, Color, shades, shelf, stock, strict, total
+from tests.spaces import identity
 
 pytestmark = [
     pytest.mark.django_db(databases=["default", "postgres"]),
@@ -116,7 +117,7 @@ def test_what_no_reader_gets_is_not_shown(admin_client: Client) -> None:
     """What was stored before its statistic was cleared is empty: neither the list nor its page shows the value."""
     stock(Color.RED)
     StatisticEntry.objects.update(epoch=7, payload='{"pots":424242,"litres":0}')
-    hot.delete(StatisticEntry.objects.values_list("schema", "key"))
+    hot.delete(identity(), StatisticEntry.objects.values_list("statistic", "schema", "key"))
     pages = [admin_client.get(url).content.decode() for url in (LIST, f"{LIST}{row_of(RED).pk}/change/")]
     for page in pages:
         assert ">Empty<" in page
@@ -336,7 +337,7 @@ def banner(client: Client) -> str:
 def test_a_late_tick_is_a_banner(admin_client: Client, clock: Any) -> None:
     """Never seen while something is to be hydrated, or later than three ticks: a banner; else none."""
     assert "No tick was ever seen" in banner(admin_client)
-    hot.note_tick(time())
+    hot.note_tick(identity(), time())
     assert banner(admin_client) == ""
     clock.shift(timedelta(seconds=91))
     assert "The last tick was 1 min 31 s ago" in banner(admin_client)

@@ -134,7 +134,7 @@ def note_of(statistic: Statistic[..., Any]) -> str:
     proofs = proving.prove(declaration, [variant])
     assert proofs is not None
     proof = proofs[variant.key]
-    return Wanted(declaration, variant, proof.database, proof.row).note
+    return Wanted(declaration, variant, proof.database, proof.row, proof.identity).note
 
 
 # One message

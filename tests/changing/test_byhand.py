@@ -15,6 +15,7 @@ from statistics_cache.entry import Copy
 from statistics_cache.exceptions import ParameterError
 from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
+from tests import spaces
 from tests.conftest import Backend
 from tests.samples import Color, Computed, shelf, stock, total
 
@@ -65,14 +66,14 @@ def test_in_a_transaction_the_scope_falls_after_the_commit(
     with captured, transaction.atomic(using=backend.database):
         stock.invalidate(Color.RED, doubled=True)
         bumped = stock.declaration.variant((Color.RED,), {})
-        assert hot.read(stock.declaration, bumped).copy is not None
+        assert spaces.read(stock, bumped).copy is not None
         assert reading_believes(bumped)
     assert fresh() == [False, False, True, True]
 
 
 def reading_believes(variant: Any) -> bool:
     """Tell whether the hot copy's tokens still are those of now."""
-    read = hot.read(stock.declaration, variant)
+    read = spaces.read(stock, variant)
     return read.copy is not None and read.copy.hot == read.tokens
 
 
@@ -188,26 +189,24 @@ def test_a_jump_is_random_and_positive() -> None:
 def test_many_scopes_fall_as_one() -> None:
     """Above eight scopes one command moves the generation of every scope."""
     stock.get_many(VARIANTS)
-    before = caches["statistics"].get_many(
-        hot.hot_keys(stock.declaration, stock.declaration.variant(("red",), {}), "statistics")
-    )
-    hot.bump({"tests.stock": [f"color={number}" for number in range(9)]})
+    before = caches["statistics"].get_many(spaces.hot_keys(stock, "red"))
+    hot.bump(spaces.identity_of(stock), {"tests.stock": [f"color={number}" for number in range(9)]})
     after = caches["statistics"].get_many(before)
     changed = [name for name in before if before[name] != after[name]]
-    assert changed == ["statistics:generation:tests.stock:*"]
+    assert changed == [spaces.generation(stock, "*")]
 
 
 def test_a_bump_leaves_a_missing_generation_missing() -> None:
     """Missing means unknown; only a reader gives it a start, at random."""
-    hot.bump({"tests.stock": ['color="red"', "*"]})
-    assert caches["statistics"].get("statistics:generation:tests.stock:*") is None
+    hot.bump(spaces.identity_of(stock), {"tests.stock": ['color="red"', "*"]})
+    assert caches["statistics"].get(spaces.generation(stock, "*")) is None
 
 
 def test_a_bump_discards_what_is_no_number() -> None:
     """What stands in a generation's place is deleted rather than believed."""
-    caches["statistics"].set("statistics:generation:tests.stock:*", "foreign")
-    hot.bump({"tests.stock": ["*"]})
-    assert caches["statistics"].get("statistics:generation:tests.stock:*") is None
+    caches["statistics"].set(spaces.generation(stock, "*"), "foreign")
+    hot.bump(spaces.identity_of(stock), {"tests.stock": ["*"]})
+    assert caches["statistics"].get(spaces.generation(stock, "*")) is None
 
 
 def test_what_is_stored_while_clearing_does_not_survive_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +220,7 @@ def test_what_is_stored_while_clearing_does_not_survive_it(monkeypatch: pytest.M
         late = stock.declaration.variant((Color.RED,), {"doubled": True})
         captured = tokens.read_token(stock.declaration, late, token)
         copy = Copy('{"pots":9,"litres":9}', captured.computed_at, 0.0, captured.database, "hot", captured.hot)
-        computing.store(stock.declaration, late, copy, "set")
+        computing.store(stock.declaration, late, copy, "set", captured)
         return found
 
     monkeypatch.setattr(byhand, "matching_rows", store_after_the_look)

@@ -18,6 +18,7 @@ from tests.changing.meanwhile import elsewhere
 from tests.conftest import BACKENDS, Backend
 from tests.models import Item, Order, Region, Slip
 from tests.samples import amounts_by_region, tints
+from tests.spaces import identity_of
 
 pytestmark = [
     pytest.mark.django_db(transaction=True, databases=["default", "postgres"]),
@@ -179,7 +180,7 @@ def test_the_tick_checks_what_a_killed_process_left(order: Order, backend: Backe
     assert not unchecked().exists()
     tick(())
     assert logged() == set()
-    hot.delete_statistic(amounts_by_region.name)
+    hot.delete_statistic(identity_of(amounts_by_region), amounts_by_region.name)
     assert fallen() == {"north"}
 
 

@@ -18,6 +18,7 @@ from statistics_cache.api import registry
 from statistics_cache.checks import TAG
 from statistics_cache.hot import entries as hot
 from tests.samples import Color
+from tests.spaces import identity
 
 NOWHERE = "redis://127.0.0.1:1/5"  # no server is asked, except by the deploy checks: port 1 refuses at once
 OPTIONS = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
@@ -231,7 +232,7 @@ def test_hydration_without_a_tick_is_reported_in_production(clock: Traveller, co
     for part in ("No tick was ever seen", "tests.stock", "celery -A … beat", "{**BEAT_SCHEDULE}"):
         assert part in said
     conf(TICK=100)
-    hot.note_tick(time())
+    hot.note_tick(identity(), time())
     clock.shift(300)
     assert found(16, deploy=True) is None
     clock.shift(10)

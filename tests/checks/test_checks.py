@@ -25,6 +25,7 @@ from statistics_cache.serializer import TextSerializer
 from tests.differential.families import SOURCE
 from tests.models import Item, Order, Paint
 from tests.samples import Color, stock
+from tests.spaces import identity
 
 NOWHERE = "redis://127.0.0.1:1/5"  # no server is asked, except by the deploy checks: port 1 refuses at once
 REDIS_CACHE = redis_cache(NOWHERE)
@@ -347,7 +348,7 @@ def test_a_server_that_evicts_generations_is_reported(limit: str, policy: str, e
     try:
         server.config_set("maxmemory", limit)
         server.config_set("maxmemory-policy", policy)
-        hot.note_tick(time())
+        hot.note_tick(identity(), time())
         assert ids(deploy=True) == expected
     finally:
         for name in ("maxmemory", "maxmemory-policy"):

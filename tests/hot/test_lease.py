@@ -19,6 +19,7 @@ from statistics_cache import ComputeFailed, ComputeTimeout, computing, reading
 from statistics_cache.hot import entries as hot
 from statistics_cache.hot import lease
 from statistics_cache.models import StatisticEntry
+from tests import spaces
 from tests.conftest import Backend
 from tests.messages import Messages
 from tests.models import Paint
@@ -219,7 +220,7 @@ def test_one_failing_variant_does_not_block_another(gate: Gate) -> None:
 
 def lease_of(color: Color) -> str:
     """Give the name of the lease of `stock(color)`."""
-    return lease.name_of(stock.declaration, stock.declaration.variant((color,), {}))
+    return spaces.lease_of(stock, color)
 
 
 def test_a_lease_held_elsewhere_bounds_the_wait(conf: Callable[..., None]) -> None:
@@ -307,7 +308,7 @@ def test_a_lease_is_given_back_when_a_cache_that_was_out_answers_again(gate: Gat
 
 def is_asked_again() -> bool:
     """Ask the cache, as any read does, and tell whether it is believed in."""
-    hot.last_tick()
+    hot.last_tick(spaces.identity())
     return not hot.breaker.is_open
 
 

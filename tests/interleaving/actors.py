@@ -13,10 +13,10 @@ from statistics_cache.api import Statistic
 from statistics_cache.changing import checking, delivering
 from statistics_cache.cold import changelog
 from statistics_cache.declaring.declaration import Declaration, read_function
-from statistics_cache.declaring.keys import generation_key
 from statistics_cache.declaring.sources import read_sources
 from statistics_cache.entry import Answer
 from tests.models import Item, Order, Paint, Region
+from tests.spaces import generation, lease_of
 
 from .operations import perform
 from .oracle import CLEARED, ERASURES, MOVED, PROOF_INTERVAL, Given
@@ -242,15 +242,13 @@ def repeater() -> Actor:
 
 def evict() -> Actor:
     """Let the cache evict the generations."""
-    names = [generation_key("statistics", "tests.subject", scope) for scope in ("*", SCOPE)]
+    names = [generation(SUBJECT, scope) for scope in ("*", SCOPE)]
     return Actor("evict", partial(perform, "delete", *names))
 
 
 def steal() -> Actor:
     """Let a lease run out."""
-    name = f"statistics:lease:{SUBJECT.declaration.fingerprint}:"
-    variant = SUBJECT.declaration.variant((RED,), {})
-    return Actor("lease ends", partial(perform, "delete", name + variant.key))
+    return Actor("lease ends", partial(perform, "delete", lease_of(SUBJECT, RED)))
 
 
 def tick(seconds: float = PROOF_INTERVAL + 1) -> Actor:

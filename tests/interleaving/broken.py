@@ -22,6 +22,7 @@ from statistics_cache.entry import Answer, Capture, Copy, Found, Limits, Search
 from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticInvalidation, StatisticScope
 from tests.models import Paint
+from tests.spaces import identity
 
 from . import actors, casts
 from .actors import BLUE, HERE, NEWER, PARENT, PLACE, RED, SCOPE, SHELF, SUBJECT
@@ -55,7 +56,7 @@ def bump_before_commit(number: int) -> None:
     with transaction.atomic():
         actors.insert(number)
         changelog.record("default", "tests.subject", [SCOPE], "written")
-        hot.bump({"tests.subject": [SCOPE]})
+        hot.bump(identity(), {"tests.subject": [SCOPE]})
 
 
 def log_before_data(number: int) -> None:
@@ -173,20 +174,22 @@ def fold_and_prune() -> None:
 def delete_the_entry(patch: Patch) -> None:
     """Delete the hot entry instead of moving its generation."""
     variant = SUBJECT.declaration.variant((RED,), {})
-    entry = hot.hot_keys(SUBJECT.declaration, variant, "statistics")[0]
+    entry = hot.hot_keys(SUBJECT.declaration, variant, hot.own_space(identity()))[0]
     patch.setattr(hot, "bump", lambda *_: hot.cache().delete(entry))
 
 
 def fence_without_time(patch: Patch) -> None:
     """Let any compute of the same generation pass."""
-    patch.setattr(cold, "fence", lambda copy, _: Q(payload=None) | Q(generation__lte=copy.database.generation))
+    patch.setattr(cold, "fence", lambda copy, *_: Q(payload=None) | Q(generation__lte=copy.database.generation))
 
 
 def feed_by_hot(patch: Patch) -> None:
     """Let a compute use what is hot."""
 
     def search_inside(declaration: Declared, variant: Variant) -> Search[Any]:
-        hit: Found[Any] | None = reading.hot_hit(declaration, hot.read(declaration, variant), limits(declaration))
+        hit: Found[Any] | None = reading.hot_hit(
+            declaration, hot.read(declaration, variant, identity()), limits(declaration)
+        )
         return Search(hit)
 
     patch.setattr(reading, "search_inside", search_inside)
@@ -277,7 +280,7 @@ def deliver_what_was_found(patch: Patch, every: bool = False) -> None:
         return mark(alias, rows, changes)
 
     patch.setattr(changelog, "mark_checked", mark_checked)
-    patch.setattr(delivering, "bump", lambda moves: bump({name: list(found) for name in moves}))
+    patch.setattr(delivering, "bump", lambda alias, moves: bump(alias, {name: list(found) for name in moves}))
     if every:
         patch.setattr(delivering, "check", lambda alias, _: check(alias, changelog.unchecked(alias)))
 
@@ -365,10 +368,9 @@ def rewritten(module: Any, name: str, old: str, new: str) -> Callable[[Patch], N
     return patch
 
 
-START = """    if None in tokens:
-        tokens = hot.start_tokens(declaration, variants)
+START = """    tokens = hot.start_tokens(declaration, variants, identity)
 """
-PROVE = """    proofs = checking.prove(declaration, variants) if variants else {}
+PROVE = """    proofs = checking.prove(declaration, variants) or {}
 """
 
 
@@ -496,13 +498,13 @@ MUTANTS = [
     Broken(
         "missing generations started after the proof",
         "P1/P3",
-        rewritten(reading, "search_cold", START + PROVE, PROVE + START),
+        rewritten(reading, "promote_started", START + PROVE, PROVE + START),
         of(casts.flushed, second, reader, partial(reader, "second reader")),
     ),
     Broken(
         "proved_at after the proof",
         "P1/P3",
-        rewritten(reading, "search_cold", "at = microseconds(read.at)", "at = microseconds(time())"),
+        rewritten(reading, "judged", "microseconds(read.at)", "microseconds(time())"),
         of(casts.flushed, dead, actors.tick, reader, partial(reader, "second reader")),
     ),
 ]

@@ -37,6 +37,10 @@ class StepCache(BaseCache):
         """Add to a number. Raises ValueError where none is."""
         return int(perform("incr", key, delta))
 
+    def touch(self, key: Any, timeout: Any = None, version: int | None = None) -> bool:  # noqa: ARG002
+        """Keep one value for longer: time is not its business."""
+        return True
+
     def delete(self, key: Any, version: int | None = None) -> bool:  # noqa: ARG002
         """Delete one value."""
         return bool(perform("delete", key))

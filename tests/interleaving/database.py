@@ -12,11 +12,12 @@ from django.db.backends.sqlite3._functions import (  # type: ignore[import-untyp
 )
 from django.db.backends.sqlite3.base import DatabaseWrapper
 
-from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
+from statistics_cache.models import StatisticEntry, StatisticIdentity, StatisticInvalidation, StatisticScope
 from tests.models import Item, Order, Paint, Region
 
-MODELS = (StatisticEntry, StatisticInvalidation, StatisticScope, Paint, Item, Order, Region)
+MODELS = (StatisticEntry, StatisticInvalidation, StatisticScope, Paint, Item, Order, Region, StatisticIdentity)
 NAMES = {model: model._meta.db_table for model in MODELS}
+NUMBER = 4711  # which database it is
 WRITES = frozenset({"INSERT", "UPDATE", "DELETE"})
 
 
@@ -70,6 +71,7 @@ def empty_tables() -> bytes:
     with wrapper.schema_editor() as editor:
         for model in MODELS:
             editor.create_model(model)
+    wrapper.connection.execute(f"INSERT INTO {NAMES[StatisticIdentity]} VALUES (1, {NUMBER})")  # noqa: S608
     image: bytes = wrapper.connection.serialize()
     wrapper.connection.close()  # Django's own `close` leaves a database in memory open
     del connections["empty"]

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connections
+from django.db.backends.signals import connection_created
 from pytest_django import Settings
 
 import statistics_cache.upkeep  # noqa: F401  (all modules of the protocol are loaded)
@@ -19,8 +21,10 @@ from statistics_cache.changing import receiving
 from statistics_cache.cold import tables
 from statistics_cache.hot import lease
 from statistics_cache.hot.lease import Landing
+from statistics_cache.identity import facts, known
 
 from . import actors
+from .database import NUMBER
 from .operations import draw, driver, perform
 
 NOON = 1_772_366_400.0  # 1 March 2026, 12:00 UTC
@@ -116,11 +120,18 @@ def set_up(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None
     for asked in (actors.SHELF, actors.PLACE):
         receiving.watch(asked.declaration)
     monkeypatch.setattr(tables, "are_ready", lambda _: True)
+    monkeypatch.setattr(tables, "are_complete", lambda _: True)
+    monkeypatch.setattr(facts, "file_of", lambda _: "")
+    identity = facts.digest(str(NUMBER), "", "")
+    monkeypatch.setattr(known, "_last", {(facts.place_of("default"), ""): identity})
+    vars(connections["default"]).pop(known.KEY, None)  # a real one's is another
+    connection_created.disconnect(dispatch_uid="statistics_cache.identity")  # what a proof says is enough
     monkeypatch.setattr(lease, "flights", StepFlights())
     monkeypatch.setattr(queue, "later", lambda _: True)  # a worker is an actor of its own
     monkeypatch.setattr(queue, "keep_note", lambda _: None)
     with time_machine.travel(NOON, tick=False):  # what Django stamps rows with
         yield
+    connection_created.connect(known.learn, dispatch_uid="statistics_cache.identity")
 
 
 def is_replaced(value: object) -> bool:

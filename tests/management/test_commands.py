@@ -19,9 +19,11 @@ from time_machine import Traveller
 
 from statistics_cache import statistic
 from statistics_cache.cold import rows as cold
+from statistics_cache.declaring.keys import hot_entry_key
 from statistics_cache.hot import entries as hot
 from statistics_cache.management.shown import humane
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
+from tests import spaces
 from tests.commanding import helps
 from tests.samples import Color, Computed, shelf, stock
 
@@ -164,7 +166,7 @@ def test_showing_changes_nothing() -> None:
     Computed.counts.clear()
     assert {each["tier"] for each in listed("--values")} == {"cold"}
     assert not Computed.counts
-    assert hot.read(stock.declaration, stock.declaration.variant((Color.RED,), {})).tokens is None
+    assert spaces.read(stock, stock.declaration.variant((Color.RED,), {})).tokens is None
     assert list(StatisticEntry.objects.order_by("pk").values()) == before
 
 
@@ -540,12 +542,13 @@ def test_orphans_are_what_no_call_reads() -> None:
     rows.filter(key__contains='red",doubled=true').update(schema="other")
     rows.filter(key__contains='blue",doubled=false').update(params='{"color":"blue","size":3}')
     StatisticEntry.objects.filter(statistic="tests.shelf").update(statistic="gone.away", schema="ancient")
-    caches["statistics"].set(f"statistics:entry:ancient:{SHELF_RED}", "text")
+    name = hot_entry_key(hot.own_space(spaces.identity()), "gone.away", "ancient", SHELF_RED)
+    caches["statistics"].set(name, "text")
     said = clear("--orphaned", "--dry-run")
     assert said == "gone.away: 1 would be cleared in both tiers.\ntests.stock: 2 would be cleared in both tiers.\n"
     clear("--orphaned")
     assert left() == [STOCK_BLUE, STOCK_RED]
-    assert caches["statistics"].get(f"statistics:entry:ancient:{SHELF_RED}") is None
+    assert caches["statistics"].get(name) is None
     assert not StatisticInvalidation.objects.exists()
     assert stock.answer(Color.RED).tier == "hot"
 

@@ -22,13 +22,13 @@ from statistics_cache.broker import queue
 from statistics_cache.cold import proving
 from statistics_cache.cold import rows as cold
 from statistics_cache.declaring.declaration import Variant
-from statistics_cache.hot import lease
 from statistics_cache.management import refreshing
 from statistics_cache.models import StatisticEntry
 from tests.commanding import Moods, declare, failed, helps, key, refuse, run, sizes
 from tests.conftest import Backend
 from tests.messages import Messages
 from tests.samples import Color, Computed, shades, shelf, stock, total
+from tests.spaces import lease_of
 from tests.waiting import PATIENCE
 
 databases = ["default", "postgres"]
@@ -357,7 +357,7 @@ def test_what_this_transaction_changed_cannot_be_refreshed(backend: Backend) -> 
 @pytest.mark.parametrize("args", [[], ["--force"]])
 def test_another_s_compute_is_waited_for(args: list[str]) -> None:
     """While another process computes a variant, the command waits for it, and computes if nothing came of it."""
-    name = lease.name_of(total.declaration, total.declaration.variant((), {}))
+    name = lease_of(total)
     caches["statistics"].add(name, "another's", timeout=0.1)
     assert refresh("tests.total", *args) == "tests.total: refreshed 1, fresh 0, failed 0.\n"
 
@@ -365,7 +365,7 @@ def test_another_s_compute_is_waited_for(args: list[str]) -> None:
 def test_another_s_compute_is_not_waited_for_for_ever(conf: Any) -> None:
     """A compute that another process does not end within WAIT_TIMEOUT is a failure."""
     conf(WAIT_TIMEOUT=0.01)
-    name = lease.name_of(total.declaration, total.declaration.variant((), {}))
+    name = lease_of(total)
     caches["statistics"].add(name, "another's", timeout=60)
     ended = run("refresh", "tests.total")
     assert (ended.code, ended.out) == (1, "tests.total: refreshed 0, fresh 0, failed 1.\n")

@@ -10,7 +10,9 @@ READS = 7
 def count() -> None:
     """Count some reads of a statistic."""
     from statistics_cache.hot import counters
+    from statistics_cache.identity import known
 
+    known.find("default")
     for _ in range(READS):
         counters.note("tests.counted", "hit")
 

@@ -1,0 +1,1 @@
+"""The identity: which database a hot key is of."""
