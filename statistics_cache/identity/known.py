@@ -4,6 +4,7 @@ from secrets import token_hex
 from typing import Any
 
 from django.core.cache import caches
+from django.core.cache.backends.base import default_key_func
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, connections, router
 from django.db.backends.signals import connection_created
 from django.db.utils import DatabaseError
@@ -52,7 +53,10 @@ def begin(alias: str) -> None:
 def made_prefix() -> str:
     """Give what the alias's own KEY_FUNCTION puts before a key now; "" where it has none."""
     name = settings().CACHE_ALIAS
-    return str(caches[name].make_key("")) if caches.settings.get(name, {}).get("KEY_FUNCTION") else ""
+    if not caches.settings.get(name, {}).get("KEY_FUNCTION"):
+        return ""
+    cache = caches[name]
+    return "" if cache.key_func is default_key_func else str(cache.make_key(""))
 
 
 def joined(connection: Any, identity: str | None) -> str | None:
