@@ -191,8 +191,9 @@ def follow(
 
 def shares(copy: Copy, mine: Capture, bounds: Limits) -> bool:
     """Tell whether a value computed for another is fresh for a follower: its tokens equal those the follower read
-    itself when it began, in both tiers, and its age is below the ttl. (Note [What a follower may take])"""
-    same = (copy.hot, copy.database) == (mine.hot, mine.database)
+    itself when it began, in both tiers, nobody has cleared it by its age, and that is below the ttl.
+    (Note [What a follower may take])"""
+    same = (copy.hot, copy.database) == (mine.hot, mine.database) and copy.computed_at >= mine.before
     return same and mine.computed_at - copy.computed_at < bounds.ttl
 
 
@@ -381,7 +382,7 @@ def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]
     proof = proofs[variant.key]
     if not proof.is_checked:
         return Search(None)
-    return Search(None, Capture(at, at, hot_tokens, proof.database, taken), proof.row)
+    return Search(None, Capture(at, at, hot_tokens, proof.database, taken, proof.before), proof.row)
 
 
 def refresh(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:

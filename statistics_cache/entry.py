@@ -31,7 +31,8 @@ class Capture:
 
     `computed_at` and `proved_at` are seconds since the Unix epoch, whole microseconds; `hot` holds the hot tier's
     generations (`*` first, then each scope), None where the hot tier could not tell. `mark` says on which connection it
-    was taken, and how many changes of the statistic that connection had logged.
+    was taken, and how many changes of the statistic that connection had logged. What was computed `before` a moment was
+    cleared when it was taken.
     """
 
     computed_at: float
@@ -39,6 +40,7 @@ class Capture:
     hot: tuple[int, ...] | None
     database: Generations
     mark: tuple[str, int] = ("", 0)
+    before: float = 0.0
 
 
 class Copy(NamedTuple):

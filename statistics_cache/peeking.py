@@ -86,7 +86,7 @@ def look_together(pairs: Sequence[Pair], numbers: Collection[str] = ()) -> Looks
 
 def look_at(declaration: Declaration[..., Any], variant: Variant, read: hot.Read, proof: proving.Proof) -> Look:
     """Judge what both tiers hold of one variant as a read does, save that no copy is decoded."""
-    known = [copy for copy in (read.copy, proof.copy) if copy and copy.database.epoch == proof.database.epoch]
+    known = [copy for copy in (read.copy, proof.copy) if copy and proof.holds(copy)]
     if not known:
         return Look(None, None, None, read, proof)
     copy = max(known, key=lambda copy: (copy.database == proof.database, copy.computed_at))

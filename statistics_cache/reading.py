@@ -206,7 +206,7 @@ def search_cold(
             ended.append(Search(None))
             continue
         at = microseconds(read.at)
-        captured = Capture(at, at, token, proof.database, taken)
+        captured = Capture(at, at, token, proof.database, taken, proof.before)
         found = best(declaration, [read.copy, proof.copy], proof, read.at, limits_of(declaration, variant))
         if found is not None and found.state == "fresh":
             promote(declaration, variant, found.copy, captured)
@@ -217,9 +217,9 @@ def search_cold(
 def best(
     declaration: Declaration[..., T], copies: Sequence[Copy | None], proof: proving.Proof, now: float, bounds: Limits
 ) -> Found[T] | None:
-    """Give the readable copy that is current, else the latest; one of another epoch was cleared and is none."""
-    of_epoch = [copy for copy in copies if copy is not None and copy.database.epoch == proof.database.epoch]
-    for copy in sorted(of_epoch, key=lambda copy: (copy.database == proof.database, copy.computed_at), reverse=True):
+    """Give the readable copy that is current, else the latest; one that was cleared is none."""
+    left = [copy for copy in copies if copy is not None and proof.holds(copy)]
+    for copy in sorted(left, key=lambda copy: (copy.database == proof.database, copy.computed_at), reverse=True):
         state, reason = judge(copy, now, bounds, current=copy.database == proof.database)
         if (found := opened(declaration, copy, state, reason)) is not None:
             return found._replace(is_changed=copy.database != proof.database)

@@ -3,11 +3,14 @@
 from typing import Any
 
 from django.db import connections
+from django.db.models import Model
 
-from statistics_cache.models import StatisticInvalidation
+from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
 from statistics_cache.signals import tables_missing
 
+MODELS: tuple[type[Model], ...] = (StatisticEntry, StatisticInvalidation, StatisticScope)
 _ready: set[tuple[str, str]] = set()  # the databases whose tables are there: once they are, nobody asks again
+_complete: set[tuple[str, str]] = set()
 _told: set[tuple[str, str]] = set()
 
 
@@ -19,15 +22,37 @@ def are_ready(alias: str) -> bool:
     if has_log(connections[alias]):
         _ready.add(name)
         return True
+    tell(alias)
+    return False
+
+
+def are_complete(alias: str) -> bool:
+    """Tell whether a database has all our tables in their present form: a proof reads each of them."""
+    name = name_of(alias)
+    if name in _complete:
+        return True
+    if not are_ready(alias):
+        return False
+    with connections[alias].cursor() as cursor:
+        if not all(has_columns(connections[alias], cursor, model) for model in MODELS):
+            tell(alias)
+            return False
+    _complete.add(name)
+    return True
+
+
+def tell(alias: str) -> None:
+    """Signal once that `migrate` has to run."""
+    name = name_of(alias)
     if name not in _told:
         _told.add(name)
         tables_missing.send_robust(sender=None, database=alias)
-    return False
 
 
 def forget(alias: str) -> None:
     """Ask again: a migration may have made the tables, or taken them away."""
     _ready.discard(name_of(alias))
+    _complete.discard(name_of(alias))
 
 
 def name_of(alias: str) -> tuple[str, str]:
@@ -41,8 +66,16 @@ def has_log(connection: Any) -> bool:
     with connection.cursor() as cursor:
         if table not in connection.introspection.table_names(cursor) or not may_write(connection, cursor, table):
             return False
-        there = {column.name for column in connection.introspection.get_table_description(cursor, table)}
-    return {field.column for field in StatisticInvalidation._meta.concrete_fields} <= there
+        return has_columns(connection, cursor, StatisticInvalidation)
+
+
+def has_columns(connection: Any, cursor: Any, model: type[Model]) -> bool:
+    """Tell whether a table is there with every column that we know."""
+    table = model._meta.db_table
+    if table not in connection.introspection.table_names(cursor):
+        return False
+    there = {column.name for column in connection.introspection.get_table_description(cursor, table)}
+    return {field.column for field in model._meta.concrete_fields} <= there
 
 
 def may_write(connection: Any, cursor: Any, table: str) -> bool:

@@ -116,6 +116,7 @@ def set_up(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None
     for asked in (actors.SHELF, actors.PLACE):
         receiving.watch(asked.declaration)
     monkeypatch.setattr(tables, "are_ready", lambda _: True)
+    monkeypatch.setattr(tables, "are_complete", lambda _: True)
     monkeypatch.setattr(lease, "flights", StepFlights())
     monkeypatch.setattr(queue, "later", lambda _: True)  # a worker is an actor of its own
     monkeypatch.setattr(queue, "keep_note", lambda _: None)
