@@ -199,8 +199,9 @@ def follow(
 
 def shares(copy: Copy, mine: Capture, bounds: Limits) -> bool:
     """Tell whether a value computed for another is fresh for a follower: its tokens equal those the follower read
-    itself when it began, in both tiers, and its age is below the ttl. (Note [What a follower may take])"""
-    same = copy.database == mine.database and mine.hot in (None, copy.hot)
+    itself when it began, in both tiers, nobody has cleared it by its age, and that is below the ttl.
+    (Note [What a follower may take])"""
+    same = copy.database == mine.database and mine.hot in (None, copy.hot) and copy.computed_at >= mine.before
     return same and mine.computed_at - copy.computed_at < bounds.ttl
 
 
@@ -407,7 +408,7 @@ def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]
         tokens = None
     if not proof.is_checked:
         return Search(None)
-    return Search(None, Capture(at, at, tokens, proof.database, taken, proof.identity, proof.beyond), proof.row)
+    return Search(None, proof.capture(at, tokens, taken), proof.row)
 
 
 def refresh(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:

@@ -31,9 +31,9 @@ class Capture:
 
     `computed_at` and `proved_at` are seconds since the Unix epoch, whole microseconds; `hot` holds the hot tier's
     generations (`*` first, then each scope), None where the hot tier could not tell. `mark` says on which connection it
-    was taken, and how many changes of the statistic that connection had logged. `identity` is the database's, None
-    where it has none yet. `beyond` is a generation that was found stored above the database's own sum.
-    (Note [What the fence lets pass])
+    was taken, and how many changes of the statistic that connection had logged. What was computed `before` a moment was
+    cleared when it was taken. `identity` is the database's, None where it has none yet. `beyond` is a generation that
+    was found stored above the database's own sum. (Note [What the fence lets pass])
     """
 
     computed_at: float
@@ -41,6 +41,7 @@ class Capture:
     hot: tuple[int, ...] | None
     database: Generations
     mark: tuple[str, int] = ("", 0)
+    before: float = 0.0
     identity: str | None = None
     beyond: int | None = None
 

@@ -95,7 +95,10 @@ class StatisticInvalidation(models.Model):
 
 
 class StatisticScope(models.Model):
-    """The folded sum of one scope's jumps; never deleted, for a sum that went back would prove old entries."""
+    """The folded sum of one scope's jumps; never deleted, for a sum that went back would prove old entries.
+
+    That of a filter scope is deleted once nothing is left that was computed before it last moved.
+    """
 
     statistic = models.CharField(max_length=MAX_NAME)
     scope = models.CharField(max_length=MAX_LENGTH, blank=True)
@@ -103,6 +106,7 @@ class StatisticScope(models.Model):
     last_cause = models.CharField(max_length=200, blank=True)
     changed_at = models.DateTimeField(null=True)
     folded_at = models.DateTimeField(null=True, help_text="When log rows were last added, by the database's clock.")
+    before = models.DateTimeField(null=True, help_text="What was computed before this moment was cleared by its age.")
 
     objects = models.Manager()
     dumped = Undumped()

@@ -93,7 +93,7 @@ def look_together(pairs: Sequence[Pair], numbers: Collection[str] = ()) -> Looks
 def look_at(declaration: Declaration[..., Any], variant: Variant, read: hot.Read, proof: proving.Proof) -> Look:
     """Judge what both tiers hold of one variant as a read does, save that no copy is decoded."""
     held = read.copy if read.identity == proof.identity else None
-    there = [copy for copy in (held, proof.copy) if copy and copy.database.epoch == proof.database.epoch]
+    there = [copy for copy in (held, proof.copy) if copy and proof.holds(copy)]
     if not there:
         return Look(None, None, None, read, proof)
     copy = max(there, key=lambda copy: (copy.database == proof.database, copy.computed_at))

@@ -17,7 +17,6 @@ from .declaring.declaration import Declaration, Variant
 from .entry import (
     CLOCK_TOLERANCE,
     Answer,
-    Capture,
     Copy,
     Found,
     Limits,
@@ -224,7 +223,7 @@ def judged(
         return Search(None)
     at, is_same = microseconds(read.at), read.identity == proof.identity
     tokens = read.tokens if is_same else None
-    captured = Capture(at, at, tokens, proof.database, taken, proof.identity, proof.beyond)
+    captured = proof.capture(at, tokens, taken)
     copies = [read.copy if is_same else None, proof.copy]
     found = best(declaration, copies, proof, read.at, limits_of(declaration, variant))
     return Search(found, captured, proof.row)
@@ -264,9 +263,9 @@ def promote_started(declaration: Declaration[..., Any], variants: Sequence[Varia
 def best(
     declaration: Declaration[..., T], copies: Sequence[Copy | None], proof: proving.Proof, now: float, bounds: Limits
 ) -> Found[T] | None:
-    """Give the readable copy that is current, else the latest; one of another epoch was cleared and is none."""
-    of_epoch = [copy for copy in copies if copy is not None and copy.database.epoch == proof.database.epoch]
-    for copy in sorted(of_epoch, key=lambda copy: (copy.database == proof.database, copy.computed_at), reverse=True):
+    """Give the readable copy that is current, else the latest; one that was cleared is none."""
+    left = [copy for copy in copies if copy is not None and proof.holds(copy)]
+    for copy in sorted(left, key=lambda copy: (copy.database == proof.database, copy.computed_at), reverse=True):
         state, reason = judge(copy, now, bounds, current=copy.database == proof.database)
         if (found := opened(declaration, copy, state, reason)) is not None:
             return found._replace(is_changed=copy.database != proof.database)

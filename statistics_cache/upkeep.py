@@ -1,6 +1,6 @@
 """The work ahead of readers and behind them: the tick, hydration, and what a refresh in the background does."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice, takewhile
@@ -13,11 +13,12 @@ from . import computing, reading
 from .broker import queue
 from .broker.queue import Wanted
 from .changing import checking
-from .cold import changelog, proving
+from .changing.delivering import move_hot
+from .cold import changelog, proving, sweeping
 from .cold import rows as cold
 from .conf import limits, limits_of, settings
 from .declaring.declaration import Declaration, Variant
-from .declaring.keys import EPOCH_SCOPE, EVERY_SCOPE
+from .declaring.keys import CLEARED, EPOCH_SCOPE, EVERY_SCOPE, INVALIDATED
 from .entry import Answer, Copy, Search
 from .exceptions import ComputeFailed
 from .hot import entries as hot
@@ -36,6 +37,8 @@ Out = dict[str, Exception]  # the databases found to be out, and what each raise
 LOOKED_AT = 1_000  # variants of a statistic that one tick looks at, of each kind: a grid is looked at whole
 FOLDS = 100  # of 1,000 log rows each, in one tick
 _unfinished: set[str] = set()  # statistics that had more beyond MAX_ENTRIES than this process's last tick deleted
+_unswept: dict[tuple[str, str], str] = {}  # where to go on deleting what was cleared, by database and statistic
+A_DAY = 86_400.0  # seconds
 AHEAD = 2  # ticks: what is not refreshed by then is refreshed at the next tick, before it is stale
 
 
@@ -57,8 +60,9 @@ def tick(declarations: Declarations) -> Ticked:
     homes = {cold.alias_of(declaration) for declaration in declarations} | {router.db_for_write(StatisticEntry)}
     out: Out = {}
     folded = [row for alias in sorted(homes) for row in unless_out(out, alias, fold, alias) or ()]
-    queued = queue_wanted(declarations, {(row.statistic, row.scope): row for row in folded}, out)
-    pruned = prune(declarations, out)
+    changed = {(row.statistic, row.scope): row for row in folded}
+    queued = queue_wanted(declarations, changed, out)
+    pruned = prune(declarations, out) + sweep(declarations, changed, out)
     for error in out.values():
         raise error
     hot.note_tick(known.default(), time())
@@ -97,8 +101,46 @@ def prune(declarations: Declarations, out: Out) -> int:
     pruned = [
         unless_out(out, alias, cold.prune, alias, each.name, now - limits(each).stale_ttl) for alias, each in known
     ]
-    pruned += [prune_surplus(out, *each) for each in in_turn(known, int(now / settings().TICK))]
+    longest = max((limits(each).stale_ttl for each in declarations), default=0.0)
+    for each in in_turn(known, int(now / settings().TICK)):
+        pruned.append(prune_surplus(out, *each))
+        unless_out(out, each[0], changelog.prune_parts, each[0], each[1].name, cold.time_for(now - longest - A_DAY))
     return sum(filter(None, pruned))
+
+
+def sweep(declarations: Declarations, changed: Changed, out: Out) -> int:
+    """Delete rows of the statistics of which something was cleared: nobody is given them, they only take room.
+
+    Where there are more than one tick looks at, this process's next tick goes on. The hot tier is told once more: who
+    cleared may have ended while it was out, and nothing that is cleared is to be given while the database is.
+    """
+    cleared = {name for name, scope in changed if is_clearing(scope)}
+    swept = 0
+    for declaration in declarations:
+        home = cold.alias_of(declaration), declaration.name
+        if declaration.name in cleared:
+            _unswept[home] = ""
+            move_hot(home[0], {declaration.name: [EVERY_SCOPE]})
+        if home in _unswept:
+            done = unless_out(out, home[0], sweeping.sweep, declaration, _unswept[home])
+            swept += note_swept(home, done)
+    return swept
+
+
+def note_swept(home: tuple[str, str], done: sweeping.Swept | None) -> int:
+    """Note where to go on, if there is more; give how many rows were deleted."""
+    if done is None:
+        return 0
+    if done.last is None:
+        del _unswept[home]
+    else:
+        _unswept[home] = done.last
+    return done.deleted
+
+
+def is_clearing(scope: str) -> bool:
+    """Tell whether a scope is one that only clearing moves."""
+    return scope == EPOCH_SCOPE or scope.startswith(CLEARED)
 
 
 def in_turn(known: Sequence[Home], turn: int) -> list[Home]:
@@ -170,10 +212,18 @@ def to_look_at(declaration: Declaration[..., Any], grid: Mapping[str, Variant], 
     earliest = now + ahead() + settings().LEASE_TTL - limits(declaration).ttl * (1 - settings().JITTER)
     old = (key for key in cold.aged(declaration, earliest, now) if key in grid)
     scopes = {scope for name, scope in changed if name == declaration.name}
-    moved = (key for key, variant in grid.items() if scopes & {EVERY_SCOPE, EPOCH_SCOPE, *variant.scopes})
+    parts = {scope for scope in scopes if scope.startswith((CLEARED, INVALIDATED))}
+    moved = (key for key, variant in grid.items() if is_moved(variant, scopes, parts))
     start = int(now / settings().TICK) * LOOKED_AT % len(grid)
     in_turn = islice(cycle(grid), start, start + LOOKED_AT)
     return {key: grid[key] for keys in (islice(old, LOOKED_AT), islice(moved, LOOKED_AT), in_turn) for key in keys}
+
+
+def is_moved(variant: Variant, scopes: Collection[str], parts: Collection[str]) -> bool:
+    """Tell whether a variant belongs to some scopes; `parts` are the filter scopes among them."""
+    if not {EVERY_SCOPE, EPOCH_SCOPE, *variant.scopes}.isdisjoint(scopes):
+        return True
+    return bool(parts) and not {*variant.clearing, *variant.invalidating}.isdisjoint(parts)
 
 
 def is_wanted(declaration: Declaration[..., Any], variant: Variant, proof: proving.Proof, now: float) -> bool:

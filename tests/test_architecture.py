@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.interleaving.broken import BROKEN, HARMLESS, MUTANTS, RULE_V
+from tests.interleaving.broken_parts import PARTS
 from tests.test_outages import BROKEN as FALLEN
 
 ROOT = Path(__file__).parent.parent
@@ -24,7 +25,7 @@ TESTS = {
     for path in (ROOT / "tests").rglob("test_*.py")
     for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
 }
-VERSIONS = {each.name for each in (*BROKEN, *RULE_V, *MUTANTS)}
+VERSIONS = {each.name for each in (*BROKEN, *RULE_V, *PARTS, *MUTANTS)}
 BETRAYED = VERSIONS | FALLEN.keys()
 
 

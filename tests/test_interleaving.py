@@ -13,6 +13,7 @@ from tests.figures import Figure
 from tests.interleaving import stage
 from tests.interleaving.actors import reader, snapshot_taker, writer
 from tests.interleaving.broken import ANY_ORDER, BROKEN, HARMLESS, MUTANTS, RULE_V, Broken
+from tests.interleaving.broken_parts import PARTS
 from tests.interleaving.casts import (
     COMPANIONS,
     COMPUTES,
@@ -145,7 +146,7 @@ def test_random_schedules_on_postgresql_keep_the_promise(exhaustive: bool, tell:
     tell("postgresql at random", found)
 
 
-@pytest.mark.parametrize("broken", [*BROKEN, *RULE_V, *MUTANTS], ids=lambda broken: broken.name)
+@pytest.mark.parametrize("broken", [*BROKEN, *RULE_V, *PARTS, *MUTANTS], ids=lambda broken: broken.name)
 def test_a_broken_version_is_caught(broken: Broken, monkeypatch: pytest.MonkeyPatch, check: Check) -> None:
     """Each broken version of the protocol has a schedule that breaks the promise, in the way that was foreseen."""
     broken.patch(monkeypatch)

@@ -30,6 +30,7 @@ from statistics_cache.signals import hydration_failed
 from statistics_cache.upkeep import Ticked
 from tests.changing.meanwhile import wait_for_lock
 from tests.conftest import BACKENDS, Backend
+from tests.jumps import record
 from tests.messages import Messages
 from tests.models import Paint
 from tests.outages.world import connected
@@ -116,7 +117,7 @@ def test_a_fold_keeps_every_generation(
             changelog.fold(backend.database)
         else:
             changed, scopes = operation
-            jump = changelog.record(backend.database, changed.name, scopes, "a test")
+            jump = record(backend.database, changed.name, scopes, "a test")
             logged.update(dict.fromkeys([(changed.name, scope) for scope in scopes], jump))
         sums_are(logged)
     upkeep.fold(backend.database)
@@ -162,7 +163,7 @@ def test_folds_at_the_same_time_lose_and_double_nothing(backend: Backend, monkey
     with ThreadPoolExecutor(5) as threads:
         folding = [threads.submit(closing, fold) for _ in range(4)]
         reading = threads.submit(closing, read)
-        jumps = [changelog.record(backend.database, stock.name, ["*", 'color="red"'], "a test") for _ in range(200)]
+        jumps = [record(backend.database, stock.name, ["*", 'color="red"'], "a test") for _ in range(200)]
         done.set()
         folded = sum(each.result(PATIENCE) for each in folding)
         seen = reading.result(PATIENCE)
@@ -177,13 +178,13 @@ def test_folds_at_the_same_time_lose_and_double_nothing(backend: Backend, monkey
 def test_folds_of_other_rows_add_to_one_sum(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that were logged first may commit last: two folds then have no row in common, and wait for each other."""
     monkeypatch.setattr(changelog, "FOLDED_AT_ONCE", 1)
-    jumps = [changelog.record(backend.database, stock.name, ['color="red"'], "before")]
+    jumps = [record(backend.database, stock.name, ['color="red"'], "before")]
     upkeep.fold(backend.database)
     logged, later = Event(), Event()
 
     def log_and_commit_late() -> int:
         with transaction.atomic(using=backend.database):
-            jump = changelog.record(backend.database, stock.name, ['color="red"'], "logged first")
+            jump = record(backend.database, stock.name, ['color="red"'], "logged first")
             logged.set()
             assert later.wait(PATIENCE)
             return jump
@@ -191,7 +192,7 @@ def test_folds_of_other_rows_add_to_one_sum(backend: Backend, monkeypatch: pytes
     with ThreadPoolExecutor(2) as threads:
         late = threads.submit(closing, log_and_commit_late)
         assert logged.wait(PATIENCE)
-        jumps.append(changelog.record(backend.database, stock.name, ['color="red"'], "committed first"))
+        jumps.append(record(backend.database, stock.name, ['color="red"'], "committed first"))
         with transaction.atomic(using=backend.database):
             assert len(changelog.fold(backend.database) or ()) == 1
             later.set()
@@ -205,10 +206,10 @@ def test_folds_of_other_rows_add_to_one_sum(backend: Backend, monkeypatch: pytes
 def test_the_newest_cause_is_kept(backend: Backend) -> None:
     """A scope keeps what changed it last, and when, over any number of folds; another scope keeps its own."""
     for cause in ("first", "second"):
-        changelog.record(backend.database, stock.name, ['color="red"', 'color="blue"'], cause)
+        record(backend.database, stock.name, ['color="red"', 'color="blue"'], cause)
     second = StatisticInvalidation.objects.filter(cause="second").latest("pk").created_at
     tick()
-    last = changelog.record(backend.database, stock.name, ['color="red"'], "third")
+    last = record(backend.database, stock.name, ['color="red"'], "third")
     third = StatisticInvalidation.objects.get(cause="third").created_at
     tick()
     red, blue = StatisticScope.objects.get(scope='color="red"'), StatisticScope.objects.get(scope='color="blue"')

@@ -27,7 +27,6 @@ from .words import duration
 AT_ONCE = 500  # rows in one batch
 MAX_NOW = 20  # computes that one request waits for
 MAX_LOGGED = 1_000  # entries noted one by one in the admin's log; of more, their number
-MAX_SINGLE = 20  # variants of a statistic that are invalidated scope by scope; of more, all at once
 
 PRIMARY_KEY = re.compile("[0-9]{1,19}")  # of 64 bits: int() refuses other digits, and thousands of them
 
@@ -184,21 +183,12 @@ def invalidate(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResp
             chosen[declaration].update(variants)
         named += [row for row in batch.rows if any(row.pk in variants for variants in batch.groups.values())]
     for declaration, variants in chosen.items():
-        invalidate_some(declaration, variants, cause(request))
+        byhand.invalidate_variants(declaration, variants.values(), cause(request))
     tell_of_orphans(model_admin, request, orphans)
     if named:
         note(request, named, CHANGE, "Invalidated.")
         model_admin.message_user(request, f"{entries(len(named))} invalidated.", messages.SUCCESS)
     return back(request)
-
-
-def invalidate_some(declaration: Declaration[..., Any], variants: dict[int, Variant], why: str) -> None:
-    """Invalidate variants of one statistic, and no others."""
-    if len(variants) > MAX_SINGLE:
-        byhand.invalidate_rows(declaration, list(variants), why)
-        return
-    for variant in variants.values():
-        byhand.invalidate(declaration, variant.texts, why)
 
 
 @admin.action(permissions=["clear"], description="Clear the hot copy")

@@ -1,12 +1,13 @@
 """What last changed a scope: from the log, and from the sums that the log was folded into."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
 from django.db.models import Max
 
 from statistics_cache.cold.changelog import all_scopes
+from statistics_cache.declaring.declaration import Variant
 from statistics_cache.models import StatisticInvalidation, StatisticScope
 
 
@@ -39,7 +40,7 @@ def find_causes(alias: str, statistics: Collection[str], scopes: Collection[str]
     return found
 
 
-def newest_cause(causes: Causes, statistic: str, scopes: Iterable[str]) -> str:
-    """Say what last changed an entry of these scopes; nothing if nothing is known."""
-    known = [causes[statistic, scope] for scope in all_scopes(scopes) if (statistic, scope) in causes]
+def newest_cause(causes: Causes, statistic: str, variant: Variant) -> str:
+    """Say what last changed an entry; nothing if nothing is known."""
+    known = [causes[statistic, scope] for scope in all_scopes(variant) if (statistic, scope) in causes]
     return max(known).text if known else ""

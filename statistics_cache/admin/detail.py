@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from statistics_cache.cold.changelog import all_scopes
 from statistics_cache.cold.rows import costs_among, seconds_of
 from statistics_cache.declaring.declaration import Declaration
-from statistics_cache.declaring.keys import EPOCH_SCOPE, EVERY_SCOPE
+from statistics_cache.declaring.keys import CLEARED, EPOCH_SCOPE, EVERY_SCOPE, INVALIDATED
 from statistics_cache.declaring.sources import Source
 from statistics_cache.entry import Copy, moment
 from statistics_cache.hot.entries import hot_keys, own_space
@@ -91,7 +91,7 @@ def describe_current(entry: StatisticEntry, current: Current) -> dict[str, Any]:
     declaration, look = current.declaration, current.look
     copy = look.copy  # None where no reader could get what is stored: then nobody is shown it either
     payload = (copy.payload if copy.tier == "hot" else entry.payload) if copy else None
-    scopes = all_scopes(current.variant.scopes)
+    scopes = all_scopes(current.variant)
     causes = find_causes(home(), {declaration.name}, set(scopes))
     age = copy.age(time()) if copy else None
     return {
@@ -105,7 +105,7 @@ def describe_current(entry: StatisticEntry, current: Current) -> dict[str, Any]:
         "stale_ttl": duration(current.bounds.stale_ttl),
         "tiers": [hot_tier(current), cold_tier(entry, current)],
         "sources": [describe_source(source) for source in declaration.sources],
-        "scopes": [moved(declaration, scope, causes) for scope in scopes],
+        "scopes": [moved(declaration, scope, causes) for scope in scopes if is_shown(declaration, scope, causes)],
         "snippet": snippet(declaration, current.variant),
         "is_blocked": bool(entry.retry_at and seconds_of(entry.retry_at) > time()),
     }
@@ -117,6 +117,11 @@ def shorten(payload: str | None) -> str:
         return ""
     text = pretty(payload)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}\n… {len(text) - MAX_SHOWN:,} characters more"
+
+
+def is_shown(declaration: Declaration[..., Any], scope: str, causes: Causes) -> bool:
+    """Leave out the filter scopes that never moved: there are many, and few are ever used."""
+    return not scope.startswith((CLEARED, INVALIDATED)) or (declaration.name, scope) in causes
 
 
 def moved(declaration: Declaration[..., Any], scope: str, causes: Causes) -> Moved:

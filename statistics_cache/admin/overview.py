@@ -12,11 +12,12 @@ from django.db.models import Avg, Func, IntegerField, Q, Sum
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 
-from statistics_cache.cold.changelog import Totals, add_up
+from statistics_cache.cold.changelog import Totals, add_up, cleared_before
 from statistics_cache.cold.proving import all_totals
-from statistics_cache.cold.rows import SCOPE_SEPARATOR, seconds_of, time_for
+from statistics_cache.cold.rows import SCOPE_SEPARATOR, read_variant, seconds_of, time_for
 from statistics_cache.conf import limits, limits_of_key, settings
-from statistics_cache.declaring.declaration import Declaration
+from statistics_cache.declaring.declaration import Declaration, Variant
+from statistics_cache.declaring.keys import CLEARED, INVALIDATED
 from statistics_cache.entry import CLOCK_TOLERANCE, Generations, State
 
 from .visibility import Declarations, home, visible_declarations, visible_entries
@@ -25,7 +26,7 @@ LIMIT = 50_000  # rows that are judged one by one, which takes about half a seco
 STOP = 10_000  # where the count of one state stops when there are more: a few milliseconds each
 MAX_SCOPES = 200_000  # sums read for that
 MEMO = "_statistics_overview"
-COLUMNS = ("pk", "statistic", "schema", "key", "scopes", "generation", "epoch", "computed_at", "failures")
+COLUMNS = ("pk", "statistic", "schema", "key", "scopes", "params", "generation", "epoch", "computed_at", "failures")
 LISTS = {  # a list of keys as one argument: a statement takes fewer arguments than there are rows
     ("sqlite", "bigint"): "SELECT value FROM json_each(%s)",
     ("sqlite", "text"): "SELECT value FROM json_each(%s)",
@@ -117,20 +118,42 @@ def judge_rows(
     rows: Iterable[Any], declarations: Declarations, totals: Totals, now: float
 ) -> Iterator[tuple[int, str, bool]]:
     """Give each row's state, as the database proves it, and whether its last compute failed."""
-    sums: dict[tuple[str, str], Generations] = {}
-    for pk, statistic, schema, key, scopes, generation, epoch, computed_at, failures in rows:
+    sums = Sums(totals)
+    for pk, statistic, schema, key, scopes, params, generation, epoch, computed_at, failures in rows:
         declaration = declarations.get(statistic)
         if declaration is None or declaration.fingerprint != schema:
             yield pk, "orphaned", failures > 0
             continue
-        if (current := sums.get((statistic, scopes))) is None:
-            own = [scope for scope in scopes.split(SCOPE_SEPARATOR) if scope]
-            current = sums[statistic, scopes] = add_up(totals, statistic, own)
-        if computed_at is None or epoch != current.epoch:
+        current, before = sums.of(declaration, key, scopes, params)
+        if computed_at is None or epoch != current.epoch or seconds_of(computed_at) < before:
             yield pk, "empty", failures > 0
             continue
         state = state_of(declaration, key, now - seconds_of(computed_at), is_current=generation == current.generation)
         yield pk, state, failures > 0
+
+
+class Sums:
+    """The generations of rows, added up once for all rows of the same scopes where no part was ever cleared alone."""
+
+    def __init__(self, totals: Totals) -> None:
+        """Note of which statistics a part was."""
+        self.totals = totals
+        self.parted = {name for name, scope in totals if scope.startswith((CLEARED, INVALIDATED))}
+        self.known: dict[tuple[str, str], tuple[Generations, float]] = {}
+
+    def of(self, declaration: Declaration[..., Any], key: str, scopes: str, params: str) -> tuple[Generations, float]:
+        """Give the generations of a row, and before which moment all was cleared."""
+        name = declaration.name
+        if name in self.parted and (variant := read_variant(declaration, key, params)) is not None:
+            return self.add_up(name, variant)
+        if (name, scopes) not in self.known:
+            own = tuple(scope for scope in scopes.split(SCOPE_SEPARATOR) if scope)
+            self.known[name, scopes] = self.add_up(name, Variant({}, {}, key, own))
+        return self.known[name, scopes]
+
+    def add_up(self, name: str, variant: Variant) -> tuple[Generations, float]:
+        """Add up what an entry belongs to."""
+        return add_up(self.totals, name, variant), cleared_before(self.totals, name, variant)
 
 
 def state_of(declaration: Declaration[..., Any], key: str, age: float, *, is_current: bool) -> State:

@@ -61,7 +61,7 @@ def judge_page(rows: Sequence[StatisticEntry], request: HttpRequest) -> Page:
     causes = find_causes(
         home(),
         {each.declaration.name for each in changed},
-        {scope for each in changed for scope in all_scopes(each.variant.scopes)},
+        {scope for each in changed for scope in all_scopes(each.variant)},
     )
     for row in rows:
         vars(row)[ATTRIBUTE] = show(row, current.get(row.pk), declarations, causes)
@@ -84,7 +84,7 @@ def show(row: StatisticEntry, current: Current | None, declarations: Declaration
     look = current.look
     if look.state is None:
         return Shown("empty", empty_because(is_computed=row.computed_at is not None, failures=row.failures), current)
-    cause = newest_cause(causes, row.statistic, current.variant.scopes)
+    cause = newest_cause(causes, row.statistic, current.variant)
     return Shown(look.state, why(look.state, look.reason, current.bounds, cause), current)
 
 

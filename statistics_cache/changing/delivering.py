@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db import connections
@@ -17,6 +18,7 @@ from statistics_cache.cold.transactions import (
     in_transaction,
     is_manual,
     note_change,
+    whole,
 )
 from statistics_cache.declaring.keys import EVERY_SCOPE, UNCHECKED_SCOPE
 from statistics_cache.hot import entries as hot
@@ -31,17 +33,36 @@ from .watching import Watch
 GATHERED = "_statistics_cache_gathered"  # the attribute of a connection that holds the changes of a write in pieces
 
 
+@dataclass(frozen=True, order=True)
+class Part:
+    """A part of a statistic that was cleared or invalidated: its filter scope, and what moves in the hot tier.
+
+    It is logged beside whatever else is: a change of every scope moves no epoch, and that of a part nothing else. What
+    was cleared by its age has no log row, and no scope here.
+    """
+
+    scope: str | None
+    hot: str
+
+
 class Logging(NamedTuple):
-    """Something to log of a statistic: scopes that changed, or keys of a watch from which they are read later."""
+    """Something to log of a statistic: scopes that changed, keys of a watch from which they are read later, parts."""
 
     statistic: str
     cause: str
     scopes: frozenset[str] = frozenset()
     watch: Watch | None = None
     records: frozenset[Record] = frozenset()
+    parts: frozenset[Part] = frozenset()
 
     def changes(self, known: set[object]) -> list[Change]:
         """Give the rows to log beside those that are known, and note them as known."""
+        parts = [Change(self.statistic, part.scope or "", self.cause) for part in sorted(self.parts - known)]
+        known |= self.parts
+        return parts + self.changes_of_scopes(known)
+
+    def changes_of_scopes(self, known: set[object]) -> list[Change]:
+        """Give the rows to log of scopes, and note them as known."""
         if EVERY_SCOPE in known:
             return []
         left = frozenset(record for record in self.records if (self.watch, record) not in known)
@@ -93,6 +114,13 @@ def change(alias: str, statistic: str, scopes: Iterable[str], cause: str) -> Non
     log_all(alias, [Logging(statistic, cause, frozenset(scopes))])
 
 
+def change_parts(alias: str, statistic: str, parts: Iterable[Part], cause: str) -> None:
+    """Log that parts of one statistic were cleared or invalidated, a row for each, all or none; deliver it as
+    `log_all` does."""
+    with whole(alias):
+        log_all(alias, [Logging(statistic, cause, parts=frozenset(parts))])
+
+
 def log_all(alias: str, loggings: Sequence[Logging]) -> None:
     """Log changes and deliver them: at once outside a transaction, else after the commit.
 
@@ -114,11 +142,6 @@ def known_facts(alias: str, statistics: Iterable[str]) -> dict[str, set[object]]
     """Give what this transaction has logged of statistics; nothing in the user's own, where commits are not seen."""
     is_known = connections[alias].in_atomic_block and in_transaction(alias) and not is_manual(connections[alias])
     return {name: set(changes_of(alias).of(name)) if is_known else set() for name in statistics}
-
-
-def deliver(alias: str, statistic: str, scopes: Iterable[str]) -> None:
-    """Have the hot generations of logged scopes moved when the log rows are committed, and not if they are not."""
-    hand_over(alias, {statistic: set(scopes)}, [])
 
 
 def hand_over(alias: str, facts: Mapping[str, set[object]], rows: Sequence[StatisticInvalidation]) -> None:
@@ -154,8 +177,8 @@ def deliver_together(several: Sequence[Any]) -> None:
     for logged in several:
         for statistic, facts in logged.facts.items():
             scopes = moves.setdefault(statistic, {})
-            scopes.update(dict.fromkeys(sorted(fact for fact in facts if isinstance(fact, str))))
-            far |= {statistic for fact in facts if not isinstance(fact, str)}
+            scopes.update(dict.fromkeys(sorted(scope for fact in facts if (scope := hot_scope(fact)) is not None)))
+            far |= {statistic for fact in facts if hot_scope(fact) is None}
     if far:
         check_logged(alias, far, [row for logged in several for row in logged.rows])
         moves |= {statistic: {EVERY_SCOPE: None} for statistic in far}
@@ -171,6 +194,19 @@ def identity_of(alias: str) -> str | None:
         return None
 
 
+def move_hot(alias: str, moves: Mapping[str, Iterable[str]]) -> None:
+    """Move the hot generations of scopes, by statistic, and tell nobody. None are hot while there is no identity."""
+    if moves and (identity := identity_of(alias)) is not None:
+        hot.bump(identity, moves)
+
+
+def hot_scope(fact: object) -> str | None:
+    """Give the scope that moves in the hot tier for what was logged; None for keys from which scopes are to be read."""
+    if isinstance(fact, Part):
+        return fact.hot
+    return fact if isinstance(fact, str) else None
+
+
 def check_logged(alias: str, statistics: Iterable[str], rows: Sequence[StatisticInvalidation]) -> None:
     """Check what a commit has left unchecked; readers will do it where that is not possible."""
     try:
@@ -181,8 +217,7 @@ def check_logged(alias: str, statistics: Iterable[str], rows: Sequence[Statistic
 
 
 def bump(alias: str, moves: dict[str, list[str]]) -> None:
-    """Move the hot generations of scopes, by statistic, and tell of it. None are hot while there is no identity."""
-    if moves and (identity := identity_of(alias)) is not None:
-        hot.bump(identity, moves)
+    """Move the hot generations of scopes, by statistic, and tell of it."""
+    move_hot(alias, moves)
     for statistic, scopes in moves.items():
         invalidated.send_robust(sender=None, statistic=statistic, scopes=scopes)

@@ -5,25 +5,38 @@ A generation is `sum(base) + sum(jump)` over an entry's scopes, of folded and un
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
 from random import randint
 from typing import NamedTuple
 
 from django.db import connections, transaction
-from django.db.models import BigIntegerField
+from django.db.models import BigIntegerField, Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from statistics_cache.declaring.keys import EPOCH_SCOPE, EVERY_SCOPE, UNCHECKED_SCOPE
+from statistics_cache.declaring.declaration import Variant
+from statistics_cache.declaring.keys import CLEARED, EPOCH_SCOPE, EVERY_SCOPE, INVALIDATED, UNCHECKED_SCOPE
 from statistics_cache.entry import Generations
 from statistics_cache.models import StatisticInvalidation, StatisticScope
-
-Totals = Mapping[tuple[str, str], int]  # by statistic and scope
 
 MAX_JUMP = 2**22  # random, so that two histories never reach one sum; small: a bigint lasts 4 * 10**12 changes
 LOGGED_AT_ONCE = 100  # log rows in one statement; SQLite takes at least 32,766 arguments, and each row has five
 FOLDED_AT_ONCE = 1_000  # log rows in one transaction, short enough that no writer of a database file waits for long
+# What a datetime does not hold, such as infinity, is an error to read.
+WITHIN_TIME = "BETWEEN '1970-01-01' AND '9999-12-30'"
 MAX_CAUSE = 200  # characters, the column's width
+
+
+class Total(NamedTuple):
+    """What the database says of one scope: its sum, and before which moment all was cleared (0.0: nothing was)."""
+
+    moved: int
+    before: float = 0.0
+
+
+Totals = Mapping[tuple[str, str], Total]  # by statistic and scope
+UNMOVED = Total(0)
 
 
 class Change(NamedTuple):
@@ -35,22 +48,15 @@ class Change(NamedTuple):
     via: str | None = None
 
 
-def record(alias: str, statistic: str, scopes: Iterable[str], cause: str) -> int:
-    """Log one jump of each scope and give it. It counts when the surrounding transaction commits."""
-    jump = randint(1, MAX_JUMP)
-    write(alias, [Change(statistic, scope, cause) for scope in scopes], jump)
-    return jump
-
-
-def write(alias: str, changes: Sequence[Change], jump: int | None = None) -> list[StatisticInvalidation]:
-    """Log changes, in one statement for 100 of them; without a `jump`, each has one of its own.
+def write(alias: str, changes: Sequence[Change]) -> list[StatisticInvalidation]:
+    """Log changes, in one statement for 100 of them; each counts when the surrounding transaction commits.
 
     Gives the rows that are unchecked, as far as the database tells their keys.
     """
     found: list[StatisticInvalidation] = []
     for start in range(0, len(changes), LOGGED_AT_ONCE):
         some = changes[start : start + LOGGED_AT_ONCE]
-        values = [value for change in some for value in values_of(change, jump or randint(1, MAX_JUMP))]
+        values = [value for change in some for value in values_of(change, randint(1, MAX_JUMP))]
         returns = any(change.via for change in some) and connections[alias].features.can_return_rows_from_bulk_insert
         with connections[alias].cursor() as cursor:
             cursor.execute(insert_sql(alias, len(some), returns), values)
@@ -97,28 +103,50 @@ def mark_checked(alias: str, rows: Sequence[StatisticInvalidation], changes: Seq
 
 
 def sums_sql(alias: str, where: str) -> str:
-    """Give the SQL of one row (statistic, scope, total) per scope that ever moved.
+    """Give the SQL of one row (statistic, scope, total, before) per scope that ever moved.
 
     `where` is SQL for the table of sums and for the log alike; its arguments are bound twice.
     """
     connection = connections[alias]
     quote = connection.ops.quote_name
     total = f"CAST(SUM(n) AS {BigIntegerField().cast_db_type(connection)})"
-    folded = f"SELECT statistic, scope, base AS n FROM {quote(StatisticScope._meta.db_table)} {where}"  # noqa: S608
-    logged = f"SELECT statistic, scope, jump AS n FROM {quote(StatisticInvalidation._meta.db_table)} {where}"  # noqa: S608
-    moved = f"{folded} UNION ALL {logged}"
-    return f"SELECT statistic, scope, {total} AS total FROM ({moved}) moved GROUP BY statistic, scope"  # noqa: S608
+    before = f"CASE WHEN {quote('before')} {WITHIN_TIME} THEN {quote('before')} END AS cleared"
+    folded = f"SELECT statistic, scope, base AS n, {before} FROM {quote(StatisticScope._meta.db_table)} {where}"  # noqa: S608
+    logged = f"SELECT statistic, scope, jump AS n, NULL FROM {quote(StatisticInvalidation._meta.db_table)} {where}"  # noqa: S608
+    moved = f"FROM ({folded} UNION ALL {logged}) moved GROUP BY statistic, scope"
+    return f"SELECT statistic, scope, {total} AS total, MAX(cleared) AS cleared {moved}"
 
 
-def all_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
-    """Give everything an entry belongs to: every scope, the epoch, what is unchecked, and its own."""
-    return (EVERY_SCOPE, EPOCH_SCOPE, UNCHECKED_SCOPE, *scopes)
+def all_scopes(variant: Variant) -> tuple[str, ...]:
+    """Give everything an entry belongs to: every scope, what is unchecked, its own, the epoch, its filter scopes."""
+    return (EVERY_SCOPE, UNCHECKED_SCOPE, *variant.scopes, *epoch_scopes(variant), *variant.invalidating)
 
 
-def add_up(totals: Totals, statistic: str, scopes: Iterable[str]) -> Generations:
+def epoch_scopes(variant: Variant) -> tuple[str, ...]:
+    """Give the scopes that only clearing moves: of everything, and of each part that an entry belongs to."""
+    return (EPOCH_SCOPE, *variant.clearing)
+
+
+def add_up(totals: Totals, statistic: str, variant: Variant) -> Generations:
     """Give an entry's generations from the totals of its scopes; a scope that never moved counts 0."""
-    generation = sum(totals.get((statistic, scope), 0) for scope in all_scopes(scopes))
-    return Generations(generation, totals.get((statistic, EPOCH_SCOPE), 0))
+    generation = sum(totals.get((statistic, scope), UNMOVED).moved for scope in all_scopes(variant))
+    return Generations(
+        generation, sum(totals.get((statistic, scope), UNMOVED).moved for scope in epoch_scopes(variant))
+    )
+
+
+def cleared_before(totals: Totals, statistic: str, variant: Variant) -> float:
+    """Give the moment before which all that was computed of an entry was cleared."""
+    return max(totals.get((statistic, scope), UNMOVED).before for scope in epoch_scopes(variant))
+
+
+def clear_before(alias: str, statistic: str, scope: str, moment: datetime) -> None:
+    """Clear what was computed before a moment; a later one that is known already stays."""
+    scopes = StatisticScope.objects.using(alias)
+    with transaction.atomic(using=alias):
+        scopes.bulk_create([StatisticScope(statistic=statistic, scope=scope)], ignore_conflicts=True)
+        earlier = Q(before=None) | Q(before__lt=moment)
+        scopes.filter(earlier, statistic=statistic, scope=scope).update(before=moment)
 
 
 def fold(alias: str) -> list[StatisticInvalidation] | None:
@@ -155,3 +183,17 @@ def add_to_sums(alias: str, rows: Sequence[StatisticInvalidation]) -> None:
         known.folded_at = Now()  # after the rows were read: they are no younger
     columns = ["base", "last_cause", "changed_at", "folded_at"]
     scopes.bulk_update(sorted(moved, key=attrgetter("pk")), columns, batch_size=100)
+
+
+def prune_parts(alias: str, statistic: str, moment: datetime) -> int:
+    """Delete sums of filter scopes that last moved before a moment, some at a time.
+
+    It must be so long ago that nothing computed before they moved is given any more: an epoch goes back to what that
+    holds. What was computed since is of another epoch then, and is computed anew.
+    """
+    scopes = StatisticScope.objects.using(alias).filter(statistic=statistic)
+    scopes = scopes.filter(Q(scope__startswith=CLEARED) | Q(scope__startswith=INVALIDATED))
+    idle = Q(changed_at__lt=moment) | Q(changed_at=None, before__lt=moment)
+    logged = StatisticInvalidation.objects.using(alias).filter(statistic=statistic, scope=OuterRef("scope"))
+    old = scopes.filter(idle).exclude(before__gte=moment).exclude(Exists(logged))
+    return old.filter(pk__in=list(old.values_list("pk", flat=True)[:FOLDED_AT_ONCE])).delete()[0]

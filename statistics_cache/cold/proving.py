@@ -1,6 +1,6 @@
 """The proof: rows, and the database's generations at the same instant, in one statement for many variants."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -9,17 +9,19 @@ from django.db import connections
 from statistics_cache.conf import settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import UNCHECKED_SCOPE
-from statistics_cache.entry import Copy, Generations, Row
+from statistics_cache.entry import Capture, Copy, Generations, Row
 from statistics_cache.identity import known
 from statistics_cache.identity.facts import member_sql, spell
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
 
 from . import rows as cold
 from . import tables
-from .changelog import Totals, add_up, all_scopes, sums_sql
+from .changelog import WITHIN_TIME, Total, Totals, add_up, all_scopes, cleared_before, sums_sql
 from .transactions import in_transaction
 
 Pair = tuple[Declaration[..., Any], Variant]
+
+SCOPES_AT_ONCE = 10_000  # in one statement, which binds each twice; SQLite takes at least 32,766 arguments
 
 COLUMNS = (
     "schema",
@@ -40,13 +42,14 @@ class Proof(NamedTuple):
     """One variant's row, and the database's generations at the same instant.
 
     While `is_checked` is False a change whose scopes lie on other rows was committed, and nobody has read these scopes
-    since: nothing is current by this proof, and nothing may be captured or stored under it. `identity` is the
-    database's, None where it has none yet.
+    since: nothing is current by this proof, and nothing may be captured or stored under it. What was computed `before`
+    a moment was cleared. `identity` is the database's, None where it has none yet.
     """
 
     row: Row | None
     database: Generations
     is_checked: bool = True
+    before: float = 0.0
     identity: str | None = None
 
     @property
@@ -55,11 +58,20 @@ class Proof(NamedTuple):
         copy = self.row.copy if self.row else None
         return copy.database.generation if copy and copy.database.generation > self.database.generation else None
 
+    def capture(self, at: float, tokens: tuple[int, ...] | None, mark: tuple[str, int]) -> Capture:
+        """Give the token of a moment before this proof, with the hot tier's generations of that moment."""
+        return Capture(at, at, tokens, self.database, mark, self.before, self.identity, self.beyond)
+
     @property
     def copy(self) -> Copy | None:
-        """Give the row's copy, if it has one of this epoch; one of another epoch was cleared."""
+        """Give the row's copy, if it has one that was not cleared."""
         copy = self.row.copy if self.row else None
-        return copy if copy and copy.database.epoch == self.database.epoch else None
+        return copy if copy and self.holds(copy) else None
+
+    def holds(self, copy: Copy) -> bool:
+        """Tell whether a copy is there for readers: one of another epoch was cleared, and one from before the moment
+        before which all was."""
+        return copy.database.epoch == self.database.epoch and copy.computed_at >= self.before
 
 
 def prove(
@@ -99,9 +111,24 @@ def prove_together(pairs: Sequence[Pair]) -> list[Proof]:
 def prove_on(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str, Proof]:
     """Read what one database holds of variants, by key, so many in one statement."""
     found: dict[str, Proof] = {}
-    for start in range(0, len(pairs), cold.READ_AT_ONCE):
-        found |= prove_at_once(alias, pairs[start : start + cold.READ_AT_ONCE], payloads)
+    for some in batches(pairs):
+        found |= prove_at_once(alias, some, payloads)
     return found
+
+
+def batches(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
+    """Give variants, as many at once as one statement takes."""
+    some: list[Pair] = []
+    left = SCOPES_AT_ONCE
+    for pair in pairs:
+        number = len(all_scopes(pair[1]))
+        if some and (len(some) == cold.READ_AT_ONCE or number > left):
+            yield some
+            some, left = [], SCOPES_AT_ONCE
+        some.append(pair)
+        left -= number
+    if some:
+        yield some
 
 
 def prove_at_once(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str, Proof]:
@@ -109,9 +136,9 @@ def prove_at_once(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str
     schemas = list(dict.fromkeys(declaration.fingerprint for declaration, _ in pairs))
     keys = [variant.key for _, variant in pairs]
     names = list(dict.fromkeys(declaration.name for declaration, _ in pairs))
-    scopes = list(dict.fromkeys(scope for _, variant in pairs for scope in all_scopes(variant.scopes)))
+    scopes = list(dict.fromkeys(scope for _, variant in pairs for scope in all_scopes(variant)))
     rows: dict[tuple[str, str], Row] = {}
-    totals: dict[tuple[str, str], int] = {}
+    totals: dict[tuple[str, str], Total] = {}
     unchecked: set[str] = set()
     identity: str | None = None
     connection = connections[alias]
@@ -120,7 +147,7 @@ def prove_at_once(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str
         cursor.execute(sql, [*schemas, *keys, *[*names, *scopes] * 2, *names])
         for member, first, second, *columns in cursor.fetchall():
             if member == TOTAL:
-                totals[first, second] = int(columns[1])
+                totals[first, second] = read_total(alias, columns[1], columns[3])
             elif member == UNCHECKED:
                 unchecked.add(first)
             elif member == IDENTITY:
@@ -131,8 +158,9 @@ def prove_at_once(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str
     return {
         variant.key: Proof(
             rows.get((declaration.fingerprint, variant.key)),
-            add_up(totals, declaration.name, variant.scopes),
+            add_up(totals, declaration.name, variant),
             declaration.name not in unchecked,
+            cleared_before(totals, declaration.name, variant),
             is_of,
         )
         for declaration, variant in pairs
@@ -154,8 +182,8 @@ def entries_sql(alias: str, schemas: int, keys: int, payloads: bool) -> str:
     """Give the member that reads rows."""
     quote = connections[alias].ops.quote_name
     columns = dict(zip(COLUMNS, map(quote, COLUMNS), strict=True))
-    for name in ("computed_at", "retry_at"):  # what a datetime does not hold, such as infinity, is an error to read
-        columns[name] = f"CASE WHEN {columns[name]} BETWEEN '1970-01-01' AND '9999-12-30' THEN {columns[name]} END"
+    for name in ("computed_at", "retry_at"):
+        columns[name] = f"CASE WHEN {columns[name]} {WITHIN_TIME} THEN {columns[name]} END"
     if not payloads:
         columns["payload"] = f"CASE WHEN {columns['payload']} IS NULL THEN NULL ELSE '' END"
     return (
@@ -167,9 +195,9 @@ def entries_sql(alias: str, schemas: int, keys: int, payloads: bool) -> str:
 
 def totals_sql(alias: str, names: int, scopes: int) -> str:
     """Give the member that reads the sums of scopes."""
-    nulls = ", ".join(["NULL"] * (len(COLUMNS) - 4))
+    nulls = ", ".join(["NULL"] * (len(COLUMNS) - 6))
     sums = sums_sql(alias, f"WHERE statistic IN ({marks(names)}) AND scope IN ({marks(scopes)})")
-    return f"SELECT '{TOTAL}', statistic, scope, NULL, total, {nulls} FROM ({sums}) sums"  # noqa: S608
+    return f"SELECT '{TOTAL}', statistic, scope, NULL, total, NULL, cleared, {nulls} FROM ({sums}) sums"  # noqa: S608
 
 
 def unchecked_sql(alias: str, names: int) -> str:
@@ -194,6 +222,11 @@ def read_row(alias: str, columns: Sequence[Any]) -> Row:
         copy = Copy(payload, computed, cost, Generations(generation, epoch), "cold")
     failures = failures if isinstance(failures, int) else 0
     return Row(copy, failures, str(last_error), read_time(alias, "retry_at", retry_at), failed)
+
+
+def read_total(alias: str, moved: Any, before: Any) -> Total:
+    """Make the total of a scope of its columns."""
+    return Total(int(moved), read_time(alias, "computed_at", before) or 0.0)
 
 
 def is_payload(value: object) -> bool:
@@ -223,4 +256,6 @@ def all_totals(alias: str, statistics: Sequence[str], most: int) -> Totals | Non
     with connections[alias].cursor() as cursor:
         cursor.execute(sql, [*statistics] * 2)
         rows = cursor.fetchall()
-    return None if len(rows) > most else {(statistic, scope): int(total) for statistic, scope, total in rows}
+    if len(rows) > most:
+        return None
+    return {(statistic, scope): read_total(alias, moved, before) for statistic, scope, moved, before in rows}

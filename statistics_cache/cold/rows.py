@@ -1,7 +1,8 @@
 """The cold tier: which database holds what, storing behind the fence, choosing rows, deleting them."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from statistics_cache.declaring.declaration import Declaration, Variant
-from statistics_cache.declaring.keys import EVERY_SCOPE
+from statistics_cache.declaring.keys import entry_key
 from statistics_cache.entry import CLOCK_TOLERANCE, END_OF_TIME, LONGEST_BLOCK, Copy, is_time, moment
 from statistics_cache.exceptions import ParameterError
 from statistics_cache.models import KEPT_COSTS, StatisticEntry
@@ -179,22 +180,23 @@ def join_scopes(scopes: Iterable[str]) -> str:
     return "".join(f"{SCOPE_SEPARATOR}{scope}" for scope in scopes) + SCOPE_SEPARATOR
 
 
-def rows_of(alias: str, statistic: str, scope: str = EVERY_SCOPE) -> QuerySet[StatisticEntry]:
-    """Give a statistic's rows, of every schema; with a scope, those that may belong to it."""
-    rows = StatisticEntry.objects.using(alias).filter(statistic=statistic)
-    return rows if scope == EVERY_SCOPE else rows.filter(scopes__contains=join_scopes([scope]))
+def rows_of(alias: str, statistic: str) -> QuerySet[StatisticEntry]:
+    """Give a statistic's rows, of every schema."""
+    return StatisticEntry.objects.using(alias).filter(statistic=statistic)
 
 
-def stored_variants(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> Iterator[list[Variant]]:
-    """Give the variants stored in the current schema that have these parameters, in batches, by key.
+def stored_variants(
+    declaration: Declaration[..., Any], texts: Mapping[str, str], after: str = ""
+) -> Iterator[list[Variant]]:
+    """Give the variants stored in the current schema that have these parameters, in batches, by key, those `after` one.
 
     Each batch is a statement of its own: one cursor over all would hold SQLite's snapshot, and prove old rows.
     """
     rows = rows_of(alias_of(declaration), declaration.name).filter(schema=declaration.fingerprint).order_by("key")
-    last = ""
+    matches, last = matcher(declaration, texts), after
     while batch := list(rows.filter(key__gt=last).values_list("key", "params")[:READ_AT_ONCE]):
         last = batch[-1][0]
-        read = (read_variant(declaration, key, params) for key, params in batch if matches(params, texts))
+        read = (read_variant(declaration, key, params) for key, params in batch if matches(params))
         if variants := [variant for variant in read if variant is not None]:
             yield variants
 
@@ -215,16 +217,27 @@ def unreadable(declaration: Declaration[..., Any]) -> list[int]:
     return [pk for pk, key, params in stored if read_variant(declaration, key, params) is None]
 
 
-def matches(params: str, texts: Mapping[str, str]) -> bool:
-    """Tell whether stored parameters have these values, each a JSON text; what is no JSON object has none."""
-    try:
-        stored = json.loads(params)
-        wanted = {name: canonical(json.loads(text)) for name, text in texts.items()}
-        return isinstance(stored, dict) and all(
-            name in stored and canonical(stored[name]) == value for name, value in wanted.items()
-        )
-    except (TypeError, ValueError, RecursionError):  # no text, no JSON, or nested too deep
-        return False
+def matcher(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> Callable[[str], bool]:
+    """Give what tells whether stored parameters have these values, each a JSON text, or others that equal them.
+
+    What is no JSON object has none.
+    """
+    wanted = {name: canonical(json.loads(text)) for name, text in texts.items()}
+    ones = {name: text for name, text in declaration.ones(texts).items() if declaration.has_equals(name, texts[name])}
+
+    def is_wanted(name: str, value: object) -> bool:
+        if canonical(value) == wanted[name]:
+            return True
+        return name in ones and declaration.ones({name: json.dumps(value)})[name] == ones[name]
+
+    def matches(params: str) -> bool:
+        try:
+            stored = json.loads(params)
+            return isinstance(stored, dict) and all(name in stored and is_wanted(name, stored[name]) for name in wanted)
+        except (TypeError, ValueError, RecursionError):  # no text, no JSON, no such values, or nested too deep
+            return False
+
+    return matches
 
 
 def canonical(value: object) -> str:
@@ -232,19 +245,15 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def belongs(row: StatisticEntry, scope: str) -> bool:
-    """Tell whether a row belongs to a scope; the database's comparison may overlook case."""
-    return scope == EVERY_SCOPE or scope in row.scopes.split(SCOPE_SEPARATOR)
-
-
 def delete(alias: str, rows: QuerySet[StatisticEntry]) -> int:
     """Delete rows and give their number."""
     return rows.using(alias).delete()[0]
 
 
-def delete_rows(alias: str, rows: Sequence[int]) -> int:
-    """Delete these rows and give their number."""
-    return sum(delete(alias, some) for some in in_batches(alias, rows))
+def delete_rows(alias: str, rows: Sequence[int], until: float | None = None) -> int:
+    """Delete these rows and give their number; with a moment, those that were computed since stay."""
+    old = Q() if until is None else Q(computed_at=None) | Q(computed_at__lte=time_for(until))
+    return sum(delete(alias, some.filter(old)) for some in in_batches(alias, rows))
 
 
 def names_of(alias: str, rows: Collection[int]) -> list[tuple[str, str, str]]:
@@ -252,33 +261,48 @@ def names_of(alias: str, rows: Collection[int]) -> list[tuple[str, str, str]]:
     return [name for some in in_batches(alias, sorted(rows)) for name in some.values_list("statistic", "schema", "key")]
 
 
+def variants_of(declaration: Declaration[..., Any], rows: Sequence[int]) -> Iterator[Variant]:
+    """Give the variants of these rows; none of another schema, or of parameters that no call means any more."""
+    for some in in_batches(alias_of(declaration), rows):
+        for key, params in some.filter(schema=declaration.fingerprint).values_list("key", "params"):
+            if (variant := read_variant(declaration, key, params)) is not None:
+                yield variant
+
+
+def matching(
+    declaration: Declaration[..., Any], texts: Mapping[str, str], before: float | None = None, most: int | None = None
+) -> list[int]:
+    """Give the rows, of every schema, that have these parameters, and were computed before a moment.
+
+    `most` says how many rows are looked at. That of one variant is found by its key.
+    """
+    rows = older(alias_of(declaration), declaration.name, before).order_by("pk")
+    if not texts:
+        return list(rows.values_list("pk", flat=True)[:most])
+    if is_one_variant(declaration, texts):
+        in_order = {name: texts[name] for name in declaration.parameters.adapters}
+        return list(rows.filter(key=entry_key(declaration.name, in_order)).values_list("pk", flat=True))
+    matches, found, last = matcher(declaration, texts), list[int](), 0
+    left = most if most is not None else sys.maxsize
+    while left > 0 and (page := list(rows.filter(pk__gt=last).values_list("pk", "params")[: min(left, READ_AT_ONCE)])):
+        found += [pk for pk, params in page if matches(params)]
+        last, left = page[-1][0], left - len(page)
+    return found
+
+
+def is_one_variant(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> bool:
+    """Tell whether parameters are all there are, and no other variant equals theirs."""
+    are_all = texts.keys() == declaration.parameters.adapters.keys()
+    return are_all and not any(declaration.has_equals(name, text) for name, text in texts.items())
+
+
+def older(alias: str, statistic: str, before: float | None = None) -> QuerySet[StatisticEntry]:
+    """Give a statistic's rows, of every schema; with a moment, those that were computed before it."""
+    rows = rows_of(alias, statistic)
+    return rows if before is None else rows.filter(computed_at__lt=time_for(max(0.0, before)))
+
+
 def in_batches(alias: str, rows: Sequence[int]) -> Iterator[QuerySet[StatisticEntry]]:
     """Give these rows, as many at once as one statement takes."""
     for start in range(0, len(rows), READ_AT_ONCE):
         yield StatisticEntry.objects.using(alias).filter(pk__in=rows[start : start + READ_AT_ONCE])
-
-
-def follow(alias: str, rows: Sequence[int], jump: int) -> None:
-    """Let rows follow a jump of every scope: the change was not about them."""
-    for some in in_batches(alias, rows):
-        some.update(generation=F("generation") + jump)
-
-
-def move(alias: str, rows: Iterable[StatisticEntry], jump: int) -> None:
-    """Let rows follow a jump of their scope, whatever generation they have: the change was not about them."""
-    moved = StatisticEntry.objects.using(alias).filter(pk__in=[row.pk for row in rows])
-    moved.update(generation=F("generation") + jump)
-
-
-def lock_all(alias: str, statistic: str) -> list[int]:
-    """Lock every row of a statistic, in one order as everywhere, and give which there are."""
-    return list(rows_of(alias, statistic).select_for_update().order_by("pk").values_list("pk", flat=True))
-
-
-def follow_epoch(alias: str, rows: Sequence[int], jump: int) -> None:
-    """Let rows follow a jump of their statistic's epoch: the clearing was not about them.
-
-    Only rows that were locked and looked at before: one stored since may be of what is cleared, so it stays behind.
-    """
-    for some in in_batches(alias, rows):
-        some.update(generation=F("generation") + jump, epoch=F("epoch") + jump)

@@ -4,14 +4,12 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from enum import Enum
+from datetime import timedelta
 from functools import cached_property
 from hashlib import sha256
 from itertools import islice
 from sys import getsizeof
-from types import FunctionType, NoneType
+from types import FunctionType
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_type_hints
 from zlib import crc32
 
@@ -21,8 +19,9 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from statistics_cache.exceptions import DeclarationError, ParameterError, PayloadError
 
-from .keys import entry_key, scope_text
-from .parameters import Parameters, short
+from .keys import CLEARED, INVALIDATED, entry_key, filter_scope, scope_text
+from .parameters import Parameters, plain_identity, short
+from .parts import Names, has_equals, one_of_equals, parts_of, spell_parts
 from .roundtrip import NotEqual, to_json
 from .sources import Source, shapes
 
@@ -33,23 +32,45 @@ MAX_REMEMBERED = 4_096  # calls whose variant is kept; a dashboard has tens, and
 MAX_REMEMBERED_SIZE = 1_000  # bytes of a call's arguments: the long texts that one might hold are validated each time
 FINGERPRINT_LENGTH = 12  # 48 bits: only the schemas that one statistic ever had must differ
 MAX_NAME = 100  # characters; keys stay readable and the database column short
-PLAIN = frozenset({str, int, bool, NoneType})  # values that can be told apart by type and equality alone
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One validated set of parameters: what it is called with, and where it is stored."""
+    """One validated set of parameters: what it is called with, and where it is stored.
+
+    `ones` are its `texts` as all equal values share them; `parts` are the combinations of them that name a part.
+    """
 
     values: dict[str, Any]
     texts: dict[str, str]
     key: str
     scopes: tuple[str, ...]
+    ones: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    parts: tuple[Names, ...] = field(default=(), repr=False, compare=False)
     hot_keys: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def share(self) -> float:
         """Give a number from 0 to below 1 that is this variant's own, in every process: how much jitter it gets."""
         return share_of(self.key)
+
+    @cached_property
+    def clearing(self) -> tuple[str, ...]:
+        """Give its filter scopes of the epoch, one for each part that it belongs to."""
+        return self.filter_scopes(CLEARED)
+
+    @cached_property
+    def invalidating(self) -> tuple[str, ...]:
+        """Give its filter scopes of the generation alone, one for each part that it belongs to."""
+        return self.filter_scopes(INVALIDATED)
+
+    def filter_scopes(self, kind: str) -> tuple[str, ...]:
+        """Name the filter scopes of one kind."""
+        return tuple(filter_scope(kind, {name: self.ones[name] for name in names}) for names in self.parts)
+
+    def whole(self, kind: str) -> str:
+        """Name the filter scope of one kind that it shares with equal variants alone."""
+        return filter_scope(kind, self.ones)
 
     @property
     def json(self) -> str:
@@ -107,6 +128,11 @@ class Declaration(Generic[P, T]):
         return shapes(self.sources, list(self.parameters.adapters))
 
     @cached_property
+    def parts(self) -> tuple[Names, ...]:
+        """Give the combinations of parameters that name a part."""
+        return parts_of(list(self.parameters.adapters), self.shapes)
+
+    @cached_property
     def fingerprint(self) -> str:
         """Identify the return type's JSON schema and the `version`: entries of another one are not read."""
         schemas = [self.result.json_schema(mode=mode) for mode in ("validation", "serialization")]
@@ -133,10 +159,38 @@ class Declaration(Generic[P, T]):
         try:
             values = self.parameters.bind(args, kwargs)
             texts = self.parameters.spell(values)
+            ones = {name: self.one_text(name, values[name], text) for name, text in texts.items()}
         except ParameterError as error:
             raise ParameterError(f"{self.name}: {error}") from error
-        scopes = tuple(self.scope({name: values[name] for name in shape}) for shape in self.shapes)
-        return Variant(values, texts, entry_key(self.name, texts), scopes)
+        scopes = tuple(scope_text({name: ones[name] for name in shape}) for shape in self.shapes)
+        return Variant(values, texts, entry_key(self.name, texts), scopes, ones, self.parts)
+
+    def one_text(self, name: str, value: Any, text: str) -> str:
+        """Give the text that all values share which equal this one; `text` is its own."""
+        one = one_of_equals(value)
+        return text if one is value else self.parameters.spell({name: one})[name]
+
+    def ones(self, texts: Mapping[str, str]) -> dict[str, str]:
+        """Give the texts that all equal values share, of parameters by their own texts, in the signature's order."""
+        adapters = self.parameters.adapters
+        return {
+            name: self.one_text(name, adapters[name].validate_json(texts[name]), texts[name])
+            for name in adapters
+            if name in texts
+        }
+
+    def has_equals(self, name: str, text: str) -> bool:
+        """Tell whether a value equal to that of a text may have another text."""
+        return has_equals(self.parameters.adapters[name].validate_json(text))
+
+    def part(self, kind: str, texts: Mapping[str, str]) -> str:
+        """Name the filter scope of all variants that have these parameters. Raises ParameterError where there is none,
+        with the combinations that there are."""
+        ones = self.ones(texts)
+        if tuple(ones) not in self.parts:
+            there_are = spell_parts(list(self.parameters.adapters), self.parts)
+            raise ParameterError(f"{self.name}: {', '.join(ones)} together name no part of it. Name {there_are}.")
+        return filter_scope(kind, ones)
 
     def restore(self, params: str) -> Variant:
         """Give the variant of stored or sent parameters, which are its `json`. Raises ParameterError."""
@@ -235,37 +289,6 @@ class Declaration(Generic[P, T]):
 def share_of(key: str) -> float:
     """Give the share of jitter of the variant that has a key."""
     return crc32(key.encode()) / 2**32
-
-
-def one_of_equals(value: Any) -> Any:
-    """Give the one of all equal values that names a scope: 1.5 for 1.50, UTC for any time zone, 0 for -0."""
-    if isinstance(value, Decimal):
-        return value.normalize() + 0
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.astimezone(UTC)
-    return value + 0.0 if isinstance(value, float) else value
-
-
-def plain_identity(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Give a hashable identity of a call, by type and value; None unless every value is a plain one or a member."""
-    identity: list[Any] = []
-    for value in args:
-        kind = type(value)
-        if kind in PLAIN:
-            identity.append((kind, value))
-        elif isinstance(value, Enum):
-            identity.append((kind, id(value)))
-        else:
-            return None
-    for name, value in kwargs.items():
-        kind = type(value)
-        if kind in PLAIN:
-            identity.append((name, kind, value))
-        elif isinstance(value, Enum):
-            identity.append((name, kind, id(value)))
-        else:
-            return None
-    return tuple(identity)
 
 
 def check_name(name: str) -> str:

@@ -10,6 +10,7 @@ DIGEST_LENGTH = 32  # 128 bits of SHA-256: out of reach even for who looks for a
 
 EVERY_SCOPE = "*"  # the scope that every entry of a statistic belongs to
 EPOCH_SCOPE = ""  # the reserved scope that clearing moves
+CLEARED, INVALIDATED = "~", "="  # how the filter scopes of epochs and of generations begin; no other scope does
 UNCHECKED_SCOPE = "?"  # of log rows whose scopes lie on other rows, and were not read since their commit
 READABLE = "\"'=,:;.!@$&()*+-/[]{}"  # printable ASCII that no cache backend minds
 
@@ -38,6 +39,11 @@ def readable(text: str) -> str:
 def scope_text(values: Mapping[str, str]) -> str:
     """Name a scope, in a form that SQL can build too: `category="clip"`; no names, every scope."""
     return shorten(spell(values)) if values else EVERY_SCOPE
+
+
+def filter_scope(kind: str, values: Mapping[str, str]) -> str:
+    """Name what clearing (`~`) or invalidating (`=`) moves of all with some parameters: `~category="clip"`."""
+    return shorten(kind + spell(values))
 
 
 def entry_key(statistic: str, values: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from statistics_cache.exceptions import DeclarationError, ParameterError
 from .roundtrip import NotEqual, holds_nul, to_json
 
 RESERVED = frozenset({"allow_stale", "result", "token", "wait", "tier"})  # arguments of the verbs themselves
+PLAIN = frozenset({str, int, bool, NoneType})  # values that can be told apart by type and equality alone
 MAX_GRID = 1_000  # variants that `hydrate=True` may name; more wants a list or a callable that chooses
 VARIADIC: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
@@ -190,6 +191,28 @@ def finite(name: str, hint: Any) -> Iterator[Any]:
         raise DeclarationError(
             f"hydrate=True wants a finite signature, and parameter {name!r} has no end. Give a list or a callable."
         )
+
+
+def plain_identity(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Give a hashable identity of a call, by type and value; None unless every value is a plain one or a member."""
+    identity: list[Any] = []
+    for value in args:
+        kind = type(value)
+        if kind in PLAIN:
+            identity.append((kind, value))
+        elif isinstance(value, Enum):
+            identity.append((kind, id(value)))
+        else:
+            return None
+    for name, value in kwargs.items():
+        kind = type(value)
+        if kind in PLAIN:
+            identity.append((name, kind, value))
+        elif isinstance(value, Enum):
+            identity.append((name, kind, id(value)))
+        else:
+            return None
+    return tuple(identity)
 
 
 def short(value: object) -> str:

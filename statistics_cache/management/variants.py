@@ -30,7 +30,8 @@ def all_variants(chosen: Chosen, grid: Mapping[str, Variant]) -> Iterator[Sequen
 
 def matching(chosen: Chosen, grid: Mapping[str, Variant]) -> list[Variant]:
     """Give the variants of a grid that have the chosen parameters."""
-    return [variant for variant in grid.values() if cold.matches(variant.json, chosen.texts)]
+    matches = cold.matcher(*chosen)
+    return [variant for variant in grid.values() if matches(variant.json)]
 
 
 def whole_call(chosen: Chosen) -> Variant | None:

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks admin|hot|tick|writers`: one table, on servers of the benchmark's own."""
+"""`python -m tests.benchmarks admin|hot|parts|tick|writers`: one table, on servers of the benchmark's own."""
 
 import os
 import sys
@@ -62,7 +62,21 @@ def tick() -> None:
         tick.run()
 
 
-BENCHMARKS: dict[str, Callable[[], None]] = {"admin": admin, "hot": hot, "tick": tick, "writers": writers}
+def parts() -> None:
+    """Measure clearing a part, on a Valkey and PostgreSQL."""
+    with servers("tests.benchmarks.settings"):
+        from tests.benchmarks import parts
+
+        parts.run()
+
+
+BENCHMARKS: dict[str, Callable[[], None]] = {
+    "admin": admin,
+    "hot": hot,
+    "parts": parts,
+    "tick": tick,
+    "writers": writers,
+}
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ from statistics_cache.cold import rows as cold
 from statistics_cache.entry import Copy
 from statistics_cache.exceptions import ParameterError
 from statistics_cache.hot import entries as hot
-from statistics_cache.models import StatisticEntry, StatisticInvalidation
+from statistics_cache.models import StatisticInvalidation
 from tests import spaces
 from tests.conftest import Backend
 from tests.samples import Color, Computed, shelf, stock, total
@@ -49,18 +49,10 @@ def test_invalidating_is_exact(args: tuple[Any, ...], named: dict[str, Any], lef
     assert Computed.of("stock") == left.count(False)
 
 
-def test_beyond_a_thousand_siblings_the_scope_falls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Too many siblings to move fall with the variant that was named: less exact, never wrong."""
-    monkeypatch.setattr(byhand, "MAX_SIBLINGS", 1)
-    stock.get_many(VARIANTS)
-    stock.invalidate(Color.RED, doubled=True)
-    assert fresh() == [False, False, True, True]
-
-
-def test_in_a_transaction_the_scope_falls_after_the_commit(
+def test_in_a_transaction_the_part_falls_after_the_commit(
     backend: Backend, django_capture_on_commit_callbacks: Any
 ) -> None:
-    """A caller's transaction holds no locks on siblings, and nothing is delivered before it commits."""
+    """A part is as exact in a caller's transaction, and nothing is delivered before that commits."""
     stock.get_many(VARIANTS)
     captured = django_capture_on_commit_callbacks(using=backend.database, execute=True)
     with captured, transaction.atomic(using=backend.database):
@@ -68,7 +60,7 @@ def test_in_a_transaction_the_scope_falls_after_the_commit(
         bumped = stock.declaration.variant((Color.RED,), {})
         assert spaces.read(stock, bumped).copy is not None
         assert reading_believes(bumped)
-    assert fresh() == [False, False, True, True]
+    assert fresh() == [True, False, True, True]
 
 
 def reading_believes(variant: Any) -> bool:
@@ -85,14 +77,6 @@ def test_a_rolled_back_invalidation_leaves_no_trace(backend: Backend) -> None:
         transaction.set_rollback(True, using=backend.database)
     assert fresh() == [True] * 4
     assert not StatisticInvalidation.objects.exists()
-
-
-def test_scopes_that_differ_in_case_are_apart(backend: Backend) -> None:
-    """A row of another scope is not moved, though the database may compare without case."""
-    declaration = stock.declaration
-    stock.get_many(VARIANTS)
-    StatisticEntry.objects.filter(params__contains="blue").update(scopes='\ncolor="RED"\n')
-    assert len(byhand.lock_scope(backend.database, declaration.name, 'color="red"')) == 2
 
 
 @pytest.mark.parametrize("revalidating", [stock, shelf])
@@ -213,7 +197,7 @@ def test_what_is_stored_while_clearing_does_not_survive_it(monkeypatch: pytest.M
     """A compute that began before a partial clearing and stores in its midst is cleared too."""
     stock(Color.BLUE)
     token = stock.token(Color.RED, doubled=True)
-    look = byhand.matching_rows
+    look = cold.matching
 
     def store_after_the_look(*args: Any) -> Any:
         found = look(*args)
@@ -223,7 +207,7 @@ def test_what_is_stored_while_clearing_does_not_survive_it(monkeypatch: pytest.M
         computing.store(stock.declaration, late, copy, "set", captured)
         return found
 
-    monkeypatch.setattr(byhand, "matching_rows", store_after_the_look)
+    monkeypatch.setattr(cold, "matching", store_after_the_look)
     stock.clear(Color.RED)
     assert stock.get(Color.RED, doubled=True, allow_stale=True) is None
     assert stock.is_fresh(Color.BLUE)
@@ -232,28 +216,18 @@ def test_what_is_stored_while_clearing_does_not_survive_it(monkeypatch: pytest.M
 def rows(**named: Any) -> list[int]:
     """Give the rows of the variants of `stock` that have these parameters."""
     texts = stock.declaration.some((), named)
-    return list(byhand.matching_rows(cold.alias_of(stock.declaration), stock.name, texts).values_list("pk", flat=True))
+    return cold.matching(stock.declaration, texts)
 
 
-def test_invalidating_chosen_rows_is_exact() -> None:
-    """The variants of these rows are computed anew; all others are proved and promoted, not computed."""
+def test_invalidating_chosen_variants_is_exact() -> None:
+    """These variants are computed anew; all others are proved and promoted, not computed."""
     stock.get_many(VARIANTS)
-    byhand.invalidate_rows(stock.declaration, rows(doubled=True))
+    chosen = [stock.declaration.variant((), variant) for variant in VARIANTS if variant["doubled"]]
+    byhand.invalidate_variants(stock.declaration, chosen)
     assert fresh() == [True, False, True, False]
     Computed.counts.clear()
     stock.get_many(VARIANTS)
     assert Computed.of("stock") == 2
-
-
-def test_chosen_rows_of_very_many_take_all_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where too many others would have to follow, and inside a transaction, every variant falls."""
-    stock.get_many(VARIANTS)
-    with transaction.atomic(using=cold.alias_of(stock.declaration)):
-        byhand.invalidate_rows(stock.declaration, rows(doubled=True))
-    stock.get_many(VARIANTS)
-    monkeypatch.setattr(byhand, "MAX_OTHERS", 1)
-    byhand.invalidate_rows(stock.declaration, rows(doubled=True))
-    assert fresh() == [False] * 4
 
 
 def test_clearing_chosen_rows_is_exact_and_for_good() -> None:

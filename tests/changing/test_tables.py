@@ -33,6 +33,7 @@ def order(backend: Backend) -> Order:
 def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Be a process that has not asked yet."""
     monkeypatch.setattr(tables, "_ready", set())
+    monkeypatch.setattr(tables, "_complete", set())
     monkeypatch.setattr(tables, "_told", set())
 
 
@@ -168,6 +169,22 @@ def test_once_they_are_there_everything_is_stored(order: Order, backend: Backend
     assert shades.answer("red").tier == "hot"
     Item.objects.create(order=order, color="red")
     assert tints("red") == 1
+
+
+@ON_BOTH
+def test_before_a_proof_can_be_made_changes_are_logged(order: Order, backend: Backend) -> None:
+    """Where the sums are those of an older version every call computes; what old code reads is invalidated."""
+    renaming = f'ALTER TABLE "{StatisticScope._meta.db_table}" RENAME COLUMN "{{}}" TO "{{}}"'
+    with connections[backend.database].cursor() as cursor:
+        cursor.execute(renaming.format("before", "away"))
+        try:
+            Paint.objects.create(color="red")
+            assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed", "computed"]
+        finally:
+            cursor.execute(renaming.format("away", "before"))
+    assert StatisticInvalidation.objects.filter(statistic=stock.name).exists()
+    stock(Color.RED)
+    assert stock.answer(Color.RED).tier == "hot"
 
 
 @ON_BOTH

@@ -10,8 +10,9 @@ from django.db.models import Model, QuerySet
 
 from statistics_cache import reading, upkeep
 from statistics_cache.api import Statistic
-from statistics_cache.changing import checking, delivering
+from statistics_cache.changing import byhand, checking, delivering
 from statistics_cache.cold import changelog
+from statistics_cache.cold.changelog import Change
 from statistics_cache.declaring.declaration import Declaration, read_function
 from statistics_cache.declaring.sources import read_sources
 from statistics_cache.entry import Answer
@@ -115,7 +116,7 @@ def write_and_die(number: int) -> None:
     """Commit a change and be killed before the delivery."""
     with transaction.atomic():
         insert(number)
-        changelog.record("default", "tests.subject", [SCOPE], "written")
+        changelog.write("default", [Change("tests.subject", SCOPE, "written")])
 
 
 def dead_writer(number: int = 1) -> Actor:
@@ -274,6 +275,24 @@ def invalidator(*, part: bool) -> Actor:
 def clearer(part: bool | None = None) -> Actor:
     """Clear both tiers, of everything or of one variant."""
     return eraser("clearer", CLEARING, partial(SUBJECT.clear, part=part), is_read=not part)
+
+
+def dead_clearer() -> Actor:
+    """Clear one variant in both tiers and be killed after the commit."""
+    return Actor("dead clearer", clear_and_die, changes=frozenset({CLEARING}))
+
+
+def clear_and_die() -> None:
+    """Commit the clearing of a variant, and nothing after it."""
+    with transaction.atomic():
+        SUBJECT.clear(part=False)
+        connections["default"].run_on_commit = []
+
+
+def age_clearer() -> Actor:
+    """Clear by its age all that was computed of one variant until now."""
+    act = partial(byhand.clear, SUBJECT.declaration, {"part": "false"}, older_than=timedelta(seconds=-1))
+    return eraser("age clearer", CLEARING, act, is_read=True)
 
 
 def eraser(name: str, mark: int, act: Callable[[], object], *, is_read: bool) -> Actor:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from statistics_cache import computing, reading, tokens
 from statistics_cache.changing import checking, delivering
 from statistics_cache.cold import changelog, proving
 from statistics_cache.cold import rows as cold
+from statistics_cache.cold.changelog import Change, Total
 from statistics_cache.cold.proving import Pair
 from statistics_cache.conf import limits
 from statistics_cache.declaring.declaration import Declaration, Variant
@@ -55,17 +56,17 @@ def bump_before_commit(number: int) -> None:
     """Deliver inside the transaction."""
     with transaction.atomic():
         actors.insert(number)
-        changelog.record("default", "tests.subject", [SCOPE], "written")
+        changelog.write("default", [Change("tests.subject", SCOPE, "written")])
         hot.bump(identity(), {"tests.subject": [SCOPE]})
 
 
 def log_before_data(number: int) -> None:
     """Log in a transaction of its own, before the change."""
     with transaction.atomic():
-        changelog.record("default", "tests.subject", [SCOPE], "written")
+        changelog.write("default", [Change("tests.subject", SCOPE, "written")])
     with transaction.atomic():
         actors.insert(number)
-        delivering.deliver("default", "tests.subject", [SCOPE])
+        delivering.hand_over("default", {"tests.subject": {SCOPE}}, [])
 
 
 def compute_then_capture(patch: Patch) -> None:
@@ -137,13 +138,12 @@ def follow_by_hot_tokens(patch: Patch) -> None:
 
 def keep_epoch_in_cache(patch: Patch) -> None:
     """Log no clearing: `*` moves in the cache alone."""
-    real = changelog.record
+    real = changelog.write
 
-    def record(alias: str, statistic: str, scopes: Iterable[str], cause: str) -> int:
-        left = [scope for scope in scopes if scope != EPOCH_SCOPE]
-        return real(alias, statistic, left, cause) if left else 0
+    def write(alias: str, changes: Sequence[Change]) -> list[StatisticInvalidation]:
+        return real(alias, [change for change in changes if change.scope != EPOCH_SCOPE])
 
-    patch.setattr(changelog, "record", record)
+    patch.setattr(changelog, "write", write)
 
 
 def name_generations_by_schema(patch: Patch) -> None:
@@ -226,11 +226,10 @@ def add_up_in_two_statements(patch: Patch) -> None:
         totals = Counter[tuple[str, str]]()
         for statistic, scope, number in (*bases, *jumps):
             totals[statistic, scope] += number
+        sums = {scope: Total(number) for scope, number in totals.items()}
         found = real(alias, pairs, payloads)
         return {
-            variant.key: found[variant.key]._replace(
-                database=changelog.add_up(totals, declaration.name, variant.scopes)
-            )
+            variant.key: found[variant.key]._replace(database=changelog.add_up(sums, declaration.name, variant))
             for declaration, variant in pairs
         }
 
@@ -297,7 +296,7 @@ def fail_to_check(patch: Patch) -> None:
 def fail_and_deliver_nothing(patch: Patch) -> None:
     """Deliver nothing of what could not be checked."""
     fail_to_check(patch)
-    patch.setattr(delivering, "bump", lambda _: None)
+    patch.setattr(delivering, "bump", lambda *_: None)
 
 
 def notice_nothing(patch: Patch) -> None:
@@ -309,7 +308,7 @@ def notice_nothing(patch: Patch) -> None:
 
     patch.setattr(proving, "prove_at_once", prove)
     for module in (changelog, proving):
-        patch.setattr(module, "all_scopes", lambda scopes: (EVERY_SCOPE, EPOCH_SCOPE, *scopes))
+        patch.setattr(module, "all_scopes", lambda variant: (EVERY_SCOPE, EPOCH_SCOPE, *variant.scopes))
 
 
 def deliver_early_and_notice_nothing(patch: Patch) -> None:

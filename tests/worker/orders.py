@@ -23,8 +23,8 @@ from statistics_cache.api import registry
 from statistics_cache.broker import queue
 from statistics_cache.broker.queue import Wanted
 from statistics_cache.broker.schedule import TICK
-from statistics_cache.cold import changelog
 from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
+from tests.jumps import record
 from tests.models import Paint
 from tests.worker.statistics import followed
 
@@ -117,7 +117,7 @@ def row(statistic: str, color: str) -> dict[str, Any]:
 def log(color: str, rows: int) -> int:
     """Log changes of what follows its source, in one transaction, and give the sum of their jumps."""
     with transaction.atomic():
-        return sum(changelog.record("default", followed.name, [scope_of(color)], "a test") for _ in range(rows))
+        return sum(record("default", followed.name, [scope_of(color)], "a test") for _ in range(rows))
 
 
 def folded(color: str) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
+from time import time
 from typing import Any, NamedTuple
 
 from django.core.management.base import CommandError
@@ -108,9 +109,10 @@ def jobs_of(options: Mapping[str, Any]) -> list[Job]:
 
 
 def clear_job(declaration: Declaration[..., Any], texts: dict[str, str], tier: Tier, age: timedelta | None) -> Job:
-    """Give the clearing of one statistic."""
-    rows = byhand.matching_rows(cold.alias_of(declaration), declaration.name, texts, age)
-    return Job(declaration.name, rows.count(), partial(byhand.clear, declaration, texts, tier, age))
+    """Give the clearing of one statistic, which deletes all its rows before it ends."""
+    before = None if age is None else time() - age.total_seconds()
+    number = len(cold.matching(declaration, texts, before))
+    return Job(declaration.name, number, partial(byhand.clear, declaration, texts, tier, age, most=None))
 
 
 def orphan_jobs(age: timedelta | None) -> list[Job]:

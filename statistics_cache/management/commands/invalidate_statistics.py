@@ -95,8 +95,9 @@ def statistics_on(model: type[Model]) -> list[Declaration[..., Any]]:
 
 def count_stored(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> int:
     """Count the stored variants of the current schema that have these parameters."""
-    rows = byhand.matching_rows(cold.alias_of(declaration), declaration.name, texts)
-    return rows.filter(schema=declaration.fingerprint).count()
+    rows = cold.matching(declaration, texts)
+    in_batches = cold.in_batches(cold.alias_of(declaration), rows)
+    return sum(some.filter(schema=declaration.fingerprint).count() for some in in_batches)
 
 
 def stored_batches(chosen: Chosen) -> Iterator[Batch]:
