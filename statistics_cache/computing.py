@@ -1,9 +1,7 @@
 """The compute path: one flight per entry; capture a token, call the function, store behind the fence."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from random import uniform
@@ -15,7 +13,6 @@ from django.db import connections
 from .broker import queue
 from .broker.queue import Wanted
 from .changing import checking
-from .changing.watching import models_of
 from .cold import rows as cold
 from .cold.transactions import after_commit, in_transaction, is_dirty, is_overtaken, mark
 from .conf import check_size, limits, limits_of, may_serve, settings
@@ -25,7 +22,8 @@ from .exceptions import ComputeFailed, ComputeTimeout
 from .hot import entries as hot
 from .hot import lease
 from .hot.lease import Flight, Landing
-from .signals import refresh_failed, refresh_finished, source_undeclared, store_failed
+from .signals import refresh_failed, refresh_finished, store_failed
+from .underway import frame, running, use
 
 T = TypeVar("T")
 Look = Callable[[], Search[T]]
@@ -36,58 +34,6 @@ MAX_ERROR = 1_000  # characters of an exception's text that a row keeps
 
 class DatabaseOut(Exception):
     """A compute met a database that is out: it raised what the database did, and that could not be recorded."""
-
-
-@dataclass
-class Frame:
-    """One compute under way: `oldest` is the earliest capture of anything it used."""
-
-    declaration: Declaration[..., Any]
-    oldest: float
-
-
-_frame: ContextVar[Frame | None] = ContextVar("statistics_cache_frame", default=None)
-
-
-def running() -> Frame | None:
-    """Give the compute that the caller is part of, if it is."""
-    return _frame.get()
-
-
-def use(computed_at: float) -> None:
-    """Note that the compute under way used a value of this age: it is itself no newer."""
-    if (under_way := _frame.get()) is not None:
-        under_way.oldest = min(under_way.oldest, computed_at)
-
-
-_told: set[tuple[str, str]] = set()
-
-
-def use_statistic(inner: Declaration[..., Any]) -> None:
-    """Tell once of a statistic that is computed from another one without being computed from its sources.
-
-    A change of what it does not name would never reach it.
-    """
-    if (under_way := _frame.get()) is None:
-        return
-    outer = under_way.declaration
-    missing = models_of(inner) - models_of(outer)
-    if missing and (outer.name, inner.name) not in _told:
-        _told.add((outer.name, inner.name))
-        names = ", ".join(sorted(model._meta.label for model in missing))
-        source_undeclared.send_robust(sender=type(outer), outer=outer.name, inner=inner.name, missing=names)
-
-
-@contextmanager
-def frame(declaration: Declaration[..., Any], started: float) -> Iterator[Frame]:
-    """Mark what is called inside as part of a compute, and of the one around it."""
-    inner = Frame(declaration, started)
-    reset = _frame.set(inner)
-    try:
-        yield inner
-    finally:
-        _frame.reset(reset)
-        use(inner.oldest)
 
 
 def settle(
@@ -193,6 +139,7 @@ def shares(copy: Copy, mine: Capture, bounds: Limits) -> bool:
     """Tell whether a value computed for another is fresh for a follower: its tokens equal those the follower read
     itself when it began, in both tiers, and its age is below the ttl. (Note [What a follower may take])"""
     same = (copy.hot, copy.database) == (mine.hot, mine.database)
+    use(declaration, variant, landing.copy.computed_at)
     return same and mine.computed_at - copy.computed_at < bounds.ttl
 
 
@@ -238,7 +185,7 @@ def compute(
     began = captured.computed_at if captured else microseconds(time())
     started = perf_counter()
     try:
-        with frame(declaration, began) as used:
+        with frame(declaration, variant, began) as used:
             value = declaration.call(variant)
         cost = perf_counter() - started
         payload = check_size(declaration, declaration.encode(value))

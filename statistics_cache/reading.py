@@ -6,7 +6,7 @@ from random import random
 from time import time
 from typing import Any, TypeVar
 
-from . import computing
+from . import computing, underway
 from .changing import checking
 from .cold import proving
 from .cold import rows as cold
@@ -127,6 +127,8 @@ def search(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
     """Look for a variant: in the hot tier alone if a fresh hit is there."""
     if (other := other_search(declaration)) is not None:
         return other(declaration, variant)
+    if underway.suspects(declaration, variant):
+        return search_proved(declaration, [variant])[0]
     read = hot.read(declaration, variant)
     hit = hot_hit(declaration, read, limits_of(declaration, variant))
     return Search(hit) if hit is not None else search_cold(declaration, [variant], [read])[0]
@@ -136,6 +138,8 @@ def search_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -
     """Look for variants: all in one round trip, those that are no fresh hit there in one statement."""
     if (other := other_search(declaration)) is not None:
         return [other(declaration, variant) for variant in variants]
+    if any(underway.suspects(declaration, variant) for variant in variants):
+        return search_proved(declaration, variants)
     reads = hot.read_many(declaration, variants)
     bounds = [limits_of(declaration, variant) for variant in variants]
     hits = [hot_hit(declaration, read, bound) for read, bound in zip(reads, bounds, strict=True)]
@@ -150,7 +154,7 @@ def other_search(declaration: Declaration[..., Any]) -> Callable[..., Search[Any
     """Give what to search by where the hot tier is not to be asked first; None where it is, which is nearly always."""
     if not settings().ENABLED:
         return search_nothing
-    if computing.running() is not None:
+    if underway.running() is not None:
         return search_inside
     if has_suspects() and is_dirty(cold.alias_of(declaration), declaration.name):
         return search_dirty
@@ -275,18 +279,33 @@ def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T
     proofs = checking.prove(declaration, [variant])
     proof = proofs[variant.key] if proofs else None
     found = proof and best(declaration, [read.copy, proof.copy], proof, read.at, limits_of(declaration, variant))
-    if not found or found.state == "expired":
+    if not found or found.state == "expired" or underway.suspects(declaration, variant):
         return Search(None)
     return Search(found._replace(state="stale", reason="transaction", is_changed=False))
 
 
 def search_inside(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
     """Within a compute, find only what the database proves; the outer value is then as old as this one."""
-    computing.use_statistic(declaration)
+    underway.use_statistic(declaration)
     proofs = checking.prove(declaration, [variant])
     proof = proofs[variant.key] if proofs else None
     found = proof and best(declaration, [proof.copy], proof, microseconds(time()), limits_of(declaration, variant))
     if not found or found.state != "fresh":
+def search_proved(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:
+    """In a thread that may be at work for a compute, find only what the database proves; what is not there may be
+    computed, and stored, as anywhere."""
+    ended = search_cold(declaration, variants, hot.read_many(declaration, variants))
+    return [proved(declaration, *pair) for pair in zip(variants, ended, strict=True)]
+
+
+def proved(declaration: Declaration[..., T], variant: Variant, ended: Search[T]) -> Search[T]:
+    """Leave of what a search found only what is fresh, and not while the database is out; a compute may use it."""
+    if ended.fresh is None or ended.captured is None:
+        return ended._replace(found=None)
+    underway.use(declaration, variant, ended.fresh.copy.computed_at)
+    return ended
+
+
         return Search(None)
-    computing.use(found.copy.computed_at)
+    underway.use(declaration, variant, found.copy.computed_at)
     return Search(found)
