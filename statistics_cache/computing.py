@@ -14,7 +14,7 @@ from .broker import queue
 from .broker.queue import Wanted
 from .changing import checking
 from .cold import rows as cold
-from .cold.transactions import after_commit, in_transaction, is_dirty, is_overtaken, mark
+from .cold.transactions import after_commit, has_changed, in_transaction, is_dirty, is_overtaken, mark
 from .conf import check_size, limits, limits_of, may_serve, settings
 from .declaring.declaration import Declaration, Variant
 from .entry import Answer, Capture, Copy, Found, Limits, Search, microseconds, moment
@@ -197,7 +197,7 @@ def compute(
     if captured is not None:
         copy = copy_of(replace(captured, computed_at=used.oldest), payload, cost)
         if flight is not None:
-            flight.land(Landing(copy))
+            flight.land(Landing(copy) if may_share(declaration, captured) else None)
         why = (ended.found and ended.found.reason) or reason
         is_stored = keep(declaration, variant, copy, why, captured.mark)
         finished = {"key": variant.key, "cost": cost, "reason": why, "is_stored": is_stored}
@@ -212,6 +212,15 @@ def copy_of(captured: Capture, payload: str, cost: float) -> Copy:
 
 def answer_computed(value: T, computed_at: float, cost: float) -> Answer[T]:
     """Give a value computed in this very read: fresh whatever it cost."""
+def may_share(declaration: Declaration[..., Any], captured: Capture) -> bool:
+    """Tell whether others may have what was computed now: not where it may hold what a transaction has not committed.
+
+    The function may have written, and its caller may have changed what another statistic is computed from.
+    """
+    alias = cold.alias_of(declaration)
+    return not (has_changed(alias) or is_overtaken(alias, declaration.name, captured.mark))
+
+
     age = timedelta(seconds=max(0.0, time() - computed_at))
     return Answer(value, "fresh", None, "computed", moment(computed_at), age, timedelta(seconds=cost))
 
@@ -229,7 +238,7 @@ def fail(
     Tells whether it is noted.
     """
     if flight is not None:
-        flight.land(Landing(copy_of(captured, "", 0.0), error))
+        flight.land(Landing(copy_of(captured, "", 0.0), error) if may_share(declaration, captured) else None)
     if in_transaction(cold.alias_of(declaration)):
         return False
     retry_at = time() + pause_after(ended.row.failures if ended.row else 0, limits(declaration))
@@ -283,15 +292,15 @@ def pause_after(failures: int, bounds: Limits) -> float:
 def keep(declaration: Declaration[..., Any], variant: Variant, copy: Copy, reason: str, taken: tuple[str, int]) -> bool:
     """Store a value, after the commit if there is a transaction: what may be rolled back is nobody else's to read.
 
-    Tells whether it was stored, or will be tried. Nothing is stored from a transaction that changed a source, nor
-    where this connection changed one since the token was taken, though that may have been rolled back.
+    Tells whether it was stored, or will be tried; where the user's own transactions hide the commit it never is.
+    Nothing is stored from a transaction that changed a source, nor where this connection changed one since the token
+    was taken, though that may have been rolled back.
     """
     alias = cold.alias_of(declaration)
     if is_dirty(alias, declaration.name) or is_overtaken(alias, declaration.name, taken):
         return False
     if in_transaction(alias):
-        after_commit(alias, partial(store, declaration, variant, copy._replace(hot=None), reason))
-        return True
+        return after_commit(alias, partial(store, declaration, variant, copy._replace(hot=None), reason))
     return store(declaration, variant, copy, reason)
 
 
@@ -321,7 +330,8 @@ def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]
         return Search(None)
     at = microseconds(time())
     taken = mark(alias, declaration.name)
-    hot_tokens = hot.read(declaration, variant).tokens or hot.start_tokens(declaration, [variant])[0]
+    hot_tokens = None if in_transaction(alias) else hot_tokens_of(declaration, variant)
+    Within a transaction it has no hot part: the snapshot may be older than what was delivered since.
     proofs = checking.prove(declaration, [variant])
     if proofs is None:
         return Search(None)
@@ -336,6 +346,11 @@ def refresh(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:
     is_stored = settings().ENABLED and running() is None
     ended = capture(declaration, variant) if is_stored else Search(None)
     return compute(declaration, variant, ended, reason="refresh")
+
+
+def hot_tokens_of(declaration: Declaration[..., Any], variant: Variant) -> tuple[int, ...] | None:
+    """Give the hot generations of now, begun where they are missing; None while the hot tier is out."""
+    return hot.read(declaration, variant).tokens or hot.start_tokens(declaration, [variant])[0]
 
 
 # Note [What a follower may take]

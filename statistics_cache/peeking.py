@@ -12,7 +12,7 @@ from .conf import limits, limits_of
 from .declaring.declaration import Declaration, Variant
 from .entry import END_OF_TIME, Copy, Entry, Found, Reason, Row, State, judge
 from .hot import entries as hot
-from .reading import best, search_without_database
+from .reading import best, rank, search_without_database
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ def look_at(declaration: Declaration[..., Any], variant: Variant, read: hot.Read
     known = [copy for copy in (read.copy, proof.copy) if copy and copy.database.epoch == proof.database.epoch]
     if not known:
         return Look(None, None, None, read, proof)
-    copy = max(known, key=lambda copy: (copy.database == proof.database, copy.computed_at))
+    copy = max(known, key=lambda copy: rank(copy, proof))
     bounds = limits_of(declaration, variant)
     return Look(copy, *judge(copy, read.at, bounds, current=copy.database == proof.database), read, proof)
 

@@ -221,13 +221,20 @@ def search_cold(
 def best(
     declaration: Declaration[..., T], copies: Sequence[Copy | None], proof: proving.Proof, now: float, bounds: Limits
 ) -> Found[T] | None:
-    """Give the readable copy that is current, else the latest; one of another epoch was cleared and is none."""
+    """Give the readable copy that is best to give; one of another epoch was cleared and is none."""
     of_epoch = [copy for copy in copies if copy is not None and copy.database.epoch == proof.database.epoch]
-    for copy in sorted(of_epoch, key=lambda copy: (copy.database == proof.database, copy.computed_at), reverse=True):
+    for copy in sorted(of_epoch, key=lambda copy: rank(copy, proof), reverse=True):
         state, reason = judge(copy, now, bounds, current=copy.database == proof.database)
         if (found := opened(declaration, copy, state, reason)) is not None:
             return found._replace(is_changed=copy.database != proof.database)
     return None
+
+
+def rank(copy: Copy, proof: proving.Proof) -> tuple[bool, bool, float]:
+    """Order copies: what is current before what is not, and of what is current the row, which is what was proved: the
+    cache may say what it likes. Else the latest."""
+    is_current = copy.database == proof.database
+    return is_current, is_current and copy.tier == "cold", copy.computed_at
 
 
 def promote(declaration: Declaration[..., Any], variant: Variant, copy: Copy, captured: Capture) -> None:
@@ -284,13 +291,6 @@ def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T
     return Search(found._replace(state="stale", reason="transaction", is_changed=False))
 
 
-def search_inside(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
-    """Within a compute, find only what the database proves; the outer value is then as old as this one."""
-    underway.use_statistic(declaration)
-    proofs = checking.prove(declaration, [variant])
-    proof = proofs[variant.key] if proofs else None
-    found = proof and best(declaration, [proof.copy], proof, microseconds(time()), limits_of(declaration, variant))
-    if not found or found.state != "fresh":
 def search_proved(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:
     """In a thread that may be at work for a compute, find only what the database proves; what is not there may be
     computed, and stored, as anywhere."""
@@ -306,6 +306,13 @@ def proved(declaration: Declaration[..., T], variant: Variant, ended: Search[T])
     return ended
 
 
+def search_inside(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
+    """Within a compute, find only what the database proves; the outer value is then as old as this one."""
+    underway.use_statistic(declaration)
+    proofs = checking.prove(declaration, [variant])
+    proof = proofs[variant.key] if proofs else None
+    found = proof and best(declaration, [proof.copy], proof, microseconds(time()), limits_of(declaration, variant))
+    if not found or found.state != "fresh":
         return Search(None)
     underway.use(declaration, variant, found.copy.computed_at)
     return Search(found)
