@@ -96,7 +96,7 @@ def fly_or_follow(
     if not flies:
         return follow(declaration, variant, flight, ended, deadline)
     try:
-        return fly(declaration, variant, flight, look, deadline, retries)
+        return fly(declaration, variant, flight, ended, look, deadline, retries)
     finally:
         lease.flights.end(name, flight)
 
@@ -105,12 +105,13 @@ def fly(
     declaration: Declaration[..., T],
     variant: Variant,
     flight: Flight,
+    ended: Search[T],
     look: Look[T],
     deadline: float,
     retries: bool = False,
 ) -> Answer[T] | None:
     """Under the lease look again, and compute what still is not there; None if another process keeps the lease."""
-    with lease.held(lease.name_of(declaration, variant), deadline) as is_mine:
+    with lease.held(lease.name_of(declaration, variant), deadline, cost_of(ended)) as is_mine:
         if not is_mine:
             return None
         again = look()
@@ -119,6 +120,12 @@ def fly(
         if again.is_blocked:
             return give_despite_failure(declaration, variant, again)
         return compute(declaration, variant, again, flight, retries=retries)
+
+
+def cost_of(ended: Search[Any]) -> float:
+    """Give what the last compute of an entry cost, in seconds; 0 where nobody knows."""
+    copy = (ended.row and ended.row.copy) or (ended.found and ended.found.copy)
+    return copy.cost if copy else 0.0
 
 
 def follow(
@@ -132,6 +139,7 @@ def follow(
         return None
     if landing.error is not None:
         raise landing.error
+    use(declaration, variant, landing.copy.computed_at)
     return Found(declaration.decode(landing.copy.payload), landing.copy, "fresh", None).answer("computed")
 
 
@@ -139,7 +147,6 @@ def shares(copy: Copy, mine: Capture, bounds: Limits) -> bool:
     """Tell whether a value computed for another is fresh for a follower: its tokens equal those the follower read
     itself when it began, in both tiers, and its age is below the ttl. (Note [What a follower may take])"""
     same = (copy.hot, copy.database) == (mine.hot, mine.database)
-    use(declaration, variant, landing.copy.computed_at)
     return same and mine.computed_at - copy.computed_at < bounds.ttl
 
 
@@ -159,7 +166,7 @@ def give_overdue(declaration: Declaration[..., T], variant: Variant, ended: Sear
     if ended.found is not None and may_serve(declaration, ended.found):
         return ended.found.answer()
     flight = Flight()  # nobody follows this one
-    if (answer := fly(declaration, variant, flight, look, monotonic())) is not None:
+    if (answer := fly(declaration, variant, flight, ended, look, monotonic())) is not None:
         return answer
     raise ComputeTimeout(
         f"{declaration.name} {variant.json}: another compute of it took longer than WAIT_TIMEOUT "
@@ -205,13 +212,6 @@ def compute(
     return answer_computed(value, used.oldest, cost)
 
 
-def copy_of(captured: Capture, payload: str, cost: float) -> Copy:
-    """Give a value as the hot tier keeps it."""
-    return Copy(payload, captured.computed_at, cost, captured.database, "hot", captured.hot, captured.proved_at)
-
-
-def answer_computed(value: T, computed_at: float, cost: float) -> Answer[T]:
-    """Give a value computed in this very read: fresh whatever it cost."""
 def may_share(declaration: Declaration[..., Any], captured: Capture) -> bool:
     """Tell whether others may have what was computed now: not where it may hold what a transaction has not committed.
 
@@ -221,6 +221,13 @@ def may_share(declaration: Declaration[..., Any], captured: Capture) -> bool:
     return not (has_changed(alias) or is_overtaken(alias, declaration.name, captured.mark))
 
 
+def copy_of(captured: Capture, payload: str, cost: float) -> Copy:
+    """Give a value as the hot tier keeps it."""
+    return Copy(payload, captured.computed_at, cost, captured.database, "hot", captured.hot, captured.proved_at)
+
+
+def answer_computed(value: T, computed_at: float, cost: float) -> Answer[T]:
+    """Give a value computed in this very read: fresh whatever it cost."""
     age = timedelta(seconds=max(0.0, time() - computed_at))
     return Answer(value, "fresh", None, "computed", moment(computed_at), age, timedelta(seconds=cost))
 
@@ -324,6 +331,7 @@ def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]
 
     There is none while the database is out (nothing that is computed could be proved), nor in a transaction that
     changed a source (nobody else may see what is computed), nor while a change is unchecked: then nothing is stored.
+    Within a transaction it has no hot part: the snapshot may be older than what was delivered since.
     """
     alias = cold.alias_of(declaration)
     if is_dirty(alias, declaration.name):
@@ -331,7 +339,6 @@ def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]
     at = microseconds(time())
     taken = mark(alias, declaration.name)
     hot_tokens = None if in_transaction(alias) else hot_tokens_of(declaration, variant)
-    Within a transaction it has no hot part: the snapshot may be older than what was delivered since.
     proofs = checking.prove(declaration, [variant])
     if proofs is None:
         return Search(None)
@@ -341,16 +348,16 @@ def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]
     return Search(None, Capture(at, at, hot_tokens, proof.database, taken), proof.row)
 
 
+def hot_tokens_of(declaration: Declaration[..., Any], variant: Variant) -> tuple[int, ...] | None:
+    """Give the hot generations of now, begun where they are missing; None while the hot tier is out."""
+    return hot.read(declaration, variant).tokens or hot.start_tokens(declaration, [variant])[0]
+
+
 def refresh(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:
     """Compute and store now, whatever is stored; within another compute, compute only."""
     is_stored = settings().ENABLED and running() is None
     ended = capture(declaration, variant) if is_stored else Search(None)
     return compute(declaration, variant, ended, reason="refresh")
-
-
-def hot_tokens_of(declaration: Declaration[..., Any], variant: Variant) -> tuple[int, ...] | None:
-    """Give the hot generations of now, begun where they are missing; None while the hot tier is out."""
-    return hot.read(declaration, variant).tokens or hot.start_tokens(declaration, [variant])[0]
 
 
 # Note [What a follower may take]
