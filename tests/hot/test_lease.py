@@ -514,7 +514,7 @@ def test_a_cache_that_is_out_costs_no_lease(
 @pytest.mark.parametrize("backend", BACKENDS[1:], indirect=True, ids="-".join)
 def test_a_lease_without_an_end_is_none(conf: Callable[..., None]) -> None:
     """A text that would stand in a lease's place for ever holds up nobody."""
-    conf(WAIT_TIMEOUT=10 * PATIENCE)
+    conf(WAIT_TIMEOUT=0.05)
     caches["statistics"].set(lease_of(Color.RED), "lease for ever", timeout=None)
     assert stock(Color.RED).pots == 0
     assert caches["statistics"].get(lease_of(Color.RED)) is None
