@@ -231,10 +231,15 @@ def best(
 
 
 def rank(copy: Copy, proof: proving.Proof) -> tuple[bool, bool, float]:
-    """Order copies: what is current before what is not, and of what is current the row, which is what was proved: the
-    cache may say what it likes. Else the latest."""
+    """Order copies: what is current before what is not, and of what is current the row, which is what was proved, or a
+    hot copy of just that: the cache may say what it likes. Else the latest."""
     is_current = copy.database == proof.database
-    return is_current, is_current and copy.tier == "cold", copy.computed_at
+    return is_current, is_current and (copy.tier == "cold" or is_same(copy, proof.copy)), copy.computed_at
+
+
+def is_same(copy: Copy, row: Copy | None) -> bool:
+    """Tell whether a hot copy is that of a row, whose payload may not have been read."""
+    return row is not None and row.computed_at == copy.computed_at and row.payload in ("", copy.payload)
 
 
 def promote(declaration: Declaration[..., Any], variant: Variant, copy: Copy, captured: Capture) -> None:
