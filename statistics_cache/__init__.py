@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .broker.schedule import BEAT_SCHEDULE
     from .changing.invalidating import invalidates
     from .changing.managers import StatisticsQuerySet, StatisticsSource
+    from .underway import stand_alone
 
 __all__ = [
     "BEAT_SCHEDULE",
@@ -41,6 +42,7 @@ __all__ = [
     "TokenError",
     "UnknownStatistic",
     "invalidates",
+    "stand_alone",
     "statistic",
 ]
 
@@ -52,6 +54,7 @@ LATE = {
     "StatisticsQuerySet": ".changing.managers",
     "StatisticsSource": ".changing.managers",
     "invalidates": ".changing.invalidating",
+    "stand_alone": ".underway",
 }
 
 

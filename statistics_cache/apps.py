@@ -15,7 +15,7 @@ class StatisticsCacheConfig(AppConfig):
 
     def ready(self) -> None:
         """Import what registers itself; see to it that what a process counted is not lost with it."""
-        from . import checks, tasks  # noqa: F401  (both need the app registry)
+        from . import checks, tasks, underway  # noqa: F401  (all need the app registry)
         from .api import registry
         from .changing import migrating
         from .changing.receiving import watch
@@ -28,4 +28,5 @@ class StatisticsCacheConfig(AppConfig):
             watch(statistic.declaration)
             known.begin(cold.alias_of(statistic.declaration))
         migrating.connect()
+        underway.stand_alone()
         atexit.register(counters.flush)

@@ -1,9 +1,7 @@
 """The compute path: one flight per entry; capture a token, call the function, store behind the fence."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from random import uniform
@@ -15,9 +13,8 @@ from django.db import connections
 from .broker import queue
 from .broker.queue import Wanted
 from .changing import checking
-from .changing.watching import models_of
 from .cold import rows as cold
-from .cold.transactions import after_commit, in_transaction, is_dirty, is_overtaken, mark
+from .cold.transactions import after_commit, has_changed, in_transaction, is_dirty, is_overtaken, mark
 from .conf import check_size, limits, limits_of, may_serve, settings
 from .declaring.declaration import Declaration, Variant
 from .entry import Answer, Capture, Copy, Found, Limits, Search, microseconds, moment
@@ -26,7 +23,8 @@ from .hot import entries as hot
 from .hot import lease
 from .hot.lease import Flight, Landing
 from .identity import known
-from .signals import refresh_failed, refresh_finished, source_undeclared, store_failed
+from .signals import refresh_failed, refresh_finished, store_failed
+from .underway import frame, running, use
 
 T = TypeVar("T")
 Look = Callable[[], Search[T]]
@@ -37,58 +35,6 @@ MAX_ERROR = 1_000  # characters of an exception's text that a row keeps
 
 class DatabaseOut(Exception):
     """A compute met a database that is out: it raised what the database did, and that could not be recorded."""
-
-
-@dataclass
-class Frame:
-    """One compute under way: `oldest` is the earliest capture of anything it used."""
-
-    declaration: Declaration[..., Any]
-    oldest: float
-
-
-_frame: ContextVar[Frame | None] = ContextVar("statistics_cache_frame", default=None)
-
-
-def running() -> Frame | None:
-    """Give the compute that the caller is part of, if it is."""
-    return _frame.get()
-
-
-def use(computed_at: float) -> None:
-    """Note that the compute under way used a value of this age: it is itself no newer."""
-    if (under_way := _frame.get()) is not None:
-        under_way.oldest = min(under_way.oldest, computed_at)
-
-
-_told: set[tuple[str, str]] = set()
-
-
-def use_statistic(inner: Declaration[..., Any]) -> None:
-    """Tell once of a statistic that is computed from another one without being computed from its sources.
-
-    A change of what it does not name would never reach it.
-    """
-    if (under_way := _frame.get()) is None:
-        return
-    outer = under_way.declaration
-    missing = models_of(inner) - models_of(outer)
-    if missing and (outer.name, inner.name) not in _told:
-        _told.add((outer.name, inner.name))
-        names = ", ".join(sorted(model._meta.label for model in missing))
-        source_undeclared.send_robust(sender=type(outer), outer=outer.name, inner=inner.name, missing=names)
-
-
-@contextmanager
-def frame(declaration: Declaration[..., Any], started: float) -> Iterator[Frame]:
-    """Mark what is called inside as part of a compute, and of the one around it."""
-    inner = Frame(declaration, started)
-    reset = _frame.set(inner)
-    try:
-        yield inner
-    finally:
-        _frame.reset(reset)
-        use(inner.oldest)
 
 
 def settle(
@@ -108,7 +54,8 @@ def settle(
             return compute(declaration, variant, ended)
         if ended.is_blocked:
             return give_despite_failure(declaration, variant, ended)
-        if (answer := fly_or_follow(declaration, variant, ended, look, deadline)) is not None:
+        answer = fly_or_follow(declaration, variant, ended, look, deadline, takes_stale=takes_stale)
+        if answer is not None:
             return answer
         if monotonic() >= deadline:
             return give_overdue(declaration, variant, ended, look)
@@ -144,6 +91,7 @@ def fly_or_follow(
     look: Look[T],
     deadline: float,
     retries: bool = False,
+    takes_stale: bool = False,
 ) -> Answer[T] | None:
     """Compute as the one of this process who does, or wait for that one; None if there is nothing to take."""
     name = lease_of(declaration, variant, ended)
@@ -151,7 +99,7 @@ def fly_or_follow(
     if not flies:
         return follow(declaration, variant, flight, ended, deadline)
     try:
-        return fly(declaration, variant, name, flight, look, deadline, retries)
+        return fly(declaration, variant, name, flight, ended, look, deadline, retries, takes_stale)
     finally:
         lease.flights.end(name, flight)
 
@@ -167,12 +115,15 @@ def fly(
     variant: Variant,
     name: str,
     flight: Flight,
+    ended: Search[T],
     look: Look[T],
     deadline: float,
     retries: bool = False,
+    takes_stale: bool = False,
 ) -> Answer[T] | None:
-    """Under the lease look again, and compute what still is not there; None if another process keeps the lease."""
-    with lease.held(name, deadline) as is_mine:
+    """Under the lease look again, and compute what still is not there; None if another process keeps the lease, or if
+    what it has stored meanwhile is stale again and may be given."""
+    with lease.held(name, deadline, cost_of(ended)) as is_mine:
         if not is_mine:
             return None
         again = look()
@@ -180,7 +131,15 @@ def fly(
             return again.fresh.answer()
         if again.is_blocked:
             return give_despite_failure(declaration, variant, again)
+        if takes_stale and again.found is not None and may_give(declaration, again.found):
+            return None
         return compute(declaration, variant, again, flight, retries=retries)
+
+
+def cost_of(ended: Search[Any]) -> float:
+    """Give what the last compute of an entry cost, in seconds; 0 where nobody knows."""
+    copy = (ended.row and ended.row.copy) or (ended.found and ended.found.copy)
+    return copy.cost if copy else 0.0
 
 
 def follow(
@@ -194,6 +153,7 @@ def follow(
         return None
     if landing.error is not None:
         raise landing.error
+    use(declaration, variant, landing.copy.computed_at)
     return Found(declaration.decode(landing.copy.payload), landing.copy, "fresh", None).answer("computed")
 
 
@@ -221,7 +181,7 @@ def give_overdue(declaration: Declaration[..., T], variant: Variant, ended: Sear
     if ended.found is not None and may_serve(declaration, ended.found):
         return ended.found.answer()
     name, flight = lease_of(declaration, variant, ended), Flight()  # nobody follows this one
-    if (answer := fly(declaration, variant, name, flight, look, monotonic())) is not None:
+    if (answer := fly(declaration, variant, name, flight, ended, look, monotonic())) is not None:
         return answer
     raise ComputeTimeout(
         f"{declaration.name} {variant.json}: another compute of it took longer than WAIT_TIMEOUT "
@@ -249,7 +209,7 @@ def compute(
     began = captured.computed_at if captured else microseconds(time())
     started = perf_counter()
     try:
-        with frame(declaration, began) as used:
+        with frame(declaration, variant, began) as used:
             value = declaration.call(variant)
         cost = perf_counter() - started
         payload = check_size(declaration, declaration.encode(value))
@@ -261,7 +221,7 @@ def compute(
     if captured is not None:
         copy = copy_of(replace(captured, computed_at=used.oldest), payload, cost)
         if flight is not None:
-            flight.land(Landing(copy))
+            flight.land(Landing(copy) if may_share(declaration, captured) else None)
         why = (ended.found and ended.found.reason) or reason
         is_stored = keep(declaration, variant, copy, why, captured)
         finished = {"key": variant.key, "cost": cost, "reason": why, "is_stored": is_stored}
@@ -273,6 +233,15 @@ def may_start(declaration: Declaration[..., Any], captured: Capture) -> bool:
     """Tell whether a search that found no generations can have some: who only reads what is not there makes none."""
     is_known = captured.identity is not None and captured.identity == known.in_force(cold.alias_of(declaration))
     return is_known and not hot.breaker.is_open and not in_transaction(cold.alias_of(declaration))
+
+
+def may_share(declaration: Declaration[..., Any], captured: Capture) -> bool:
+    """Tell whether others may have what was computed now: not where it may hold what a transaction has not committed.
+
+    The function may have written, and its caller may have changed what another statistic is computed from.
+    """
+    alias = cold.alias_of(declaration)
+    return not (has_changed(alias) or is_overtaken(alias, declaration.name, captured.mark))
 
 
 def copy_of(captured: Capture, payload: str, cost: float) -> Copy:
@@ -299,7 +268,7 @@ def fail(
     Tells whether it is noted.
     """
     if flight is not None:
-        flight.land(Landing(copy_of(captured, "", 0.0), error))
+        flight.land(Landing(copy_of(captured, "", 0.0), error) if may_share(declaration, captured) else None)
     if in_transaction(cold.alias_of(declaration)):
         return False
     retry_at = time() + pause_after(ended.row.failures if ended.row else 0, limits(declaration))
@@ -353,15 +322,15 @@ def pause_after(failures: int, bounds: Limits) -> float:
 def keep(declaration: Declaration[..., Any], variant: Variant, copy: Copy, reason: str, captured: Capture) -> bool:
     """Store a value, after the commit if there is a transaction: what may be rolled back is nobody else's to read.
 
-    Tells whether it was stored, or will be tried. Nothing is stored from a transaction that changed a source, nor
-    where this connection changed one since the token was taken, though that may have been rolled back.
+    Tells whether it was stored, or will be tried; where the user's own transactions hide the commit it never is.
+    Nothing is stored from a transaction that changed a source, nor where this connection changed one since the token
+    was taken, though that may have been rolled back.
     """
     alias = cold.alias_of(declaration)
     if is_dirty(alias, declaration.name) or is_overtaken(alias, declaration.name, captured.mark):
         return False
     if in_transaction(alias):
-        after_commit(alias, partial(store, declaration, variant, copy._replace(hot=None), reason, captured))
-        return True
+        return after_commit(alias, partial(store, declaration, variant, copy._replace(hot=None), reason, captured))
     return store(declaration, variant, copy, reason, captured)
 
 
@@ -388,6 +357,7 @@ def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]
 
     There is none while the database is out (nothing that is computed could be proved), nor in a transaction that
     changed a source (nobody else may see what is computed), nor while a change is unchecked: then nothing is stored.
+    Within a transaction it has no hot part: the snapshot may be older than what was delivered since.
     """
     alias = cold.alias_of(declaration)
     if is_dirty(alias, declaration.name):
@@ -395,9 +365,7 @@ def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]
     at = microseconds(time())
     taken = mark(alias, declaration.name)
     identity = known.in_force(alias)
-    tokens = hot.read(declaration, variant, identity).tokens
-    if tokens is None and identity is not None:
-        tokens = hot.start_tokens(declaration, [variant], identity)[0]
+    tokens = None if in_transaction(alias) else hot_tokens_of(declaration, variant, identity)
     proofs = checking.prove(declaration, [variant])
     if proofs is None:
         return Search(None)
@@ -409,6 +377,13 @@ def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]
     if not proof.is_checked:
         return Search(None)
     return Search(None, proof.capture(at, tokens, taken), proof.row)
+
+
+def hot_tokens_of(declaration: Declaration[..., Any], variant: Variant, identity: str | None) -> tuple[int, ...] | None:
+    """Give the hot generations of now, begun where they are missing; None while there is no hot tier, or it is out."""
+    if identity is None:
+        return None
+    return hot.read(declaration, variant, identity).tokens or hot.start_tokens(declaration, [variant], identity)[0]
 
 
 def refresh(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:

@@ -41,8 +41,8 @@ class Settings(BaseModel):
     MAX_PAYLOAD: int = Field(1_000_000, ge=1, description="How many bytes a value may have as JSON.")
     MAX_ENTRIES: int = Field(100_000, ge=1, description="How many rows of a statistic are kept; the tick prunes.")
     QUEUE: str | None = Field(None, min_length=1, description="The queue of refreshes; None leaves it to Celery.")
-    LEASE_TTL: Seconds = Field(60, description="How long one process may compute an entry before another may, too.")
-    WAIT_TIMEOUT: Seconds = Field(30, description="How long a call waits for another's compute of the same entry.")
+    LEASE_TTL: Seconds = Field(60, description="How long a process that was killed may keep others from its entry.")
+    WAIT_TIMEOUT: Seconds = Field(20, description="How long a call waits for another's compute of the same entry.")
     BREAKER_PAUSE: Seconds = Field(5, description="How long a cache or broker that failed is left alone.")
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from .declaring.declaration import Declaration, Variant
 from .entry import END_OF_TIME, Copy, Entry, Found, Reason, Row, State, judge
 from .hot import entries as hot
 from .identity import known
-from .reading import best, is_learnt, search_without_database
+from .reading import best, is_learnt, rank, search_without_database
 
 T = TypeVar("T")
 
@@ -96,7 +96,7 @@ def look_at(declaration: Declaration[..., Any], variant: Variant, read: hot.Read
     there = [copy for copy in (held, proof.copy) if copy and proof.holds(copy)]
     if not there:
         return Look(None, None, None, read, proof)
-    copy = max(there, key=lambda copy: (copy.database == proof.database, copy.computed_at))
+    copy = max(there, key=lambda copy: rank(copy, proof))
     bounds = limits_of(declaration, variant)
     return Look(copy, *judge(copy, read.at, bounds, current=copy.database == proof.database), read, proof)
 

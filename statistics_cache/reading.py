@@ -6,7 +6,7 @@ from random import random
 from time import time
 from typing import Any, TypeVar
 
-from . import computing
+from . import computing, underway
 from .changing import checking
 from .cold import proving
 from .cold import rows as cold
@@ -127,6 +127,8 @@ def search(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
     """Look for a variant: in the hot tier alone if a fresh hit is there."""
     if (other := other_search(declaration)) is not None:
         return other(declaration, variant)
+    if underway.suspects(declaration, variant):
+        return search_proved(declaration, [variant])[0]
     read = hot.read(declaration, variant, known.in_force(cold.alias_of(declaration)))
     hit = hot_hit(declaration, read, limits_of(declaration, variant))
     return Search(hit) if hit is not None else search_cold(declaration, [variant], [read])[0]
@@ -136,6 +138,8 @@ def search_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -
     """Look for variants: all in one round trip, those that are no fresh hit there in one statement."""
     if (other := other_search(declaration)) is not None:
         return [other(declaration, variant) for variant in variants]
+    if any(underway.suspects(declaration, variant) for variant in variants):
+        return search_proved(declaration, variants)
     reads = hot.read_many(declaration, variants, known.in_force(cold.alias_of(declaration)))
     bounds = [limits_of(declaration, variant) for variant in variants]
     hits = [hot_hit(declaration, read, bound) for read, bound in zip(reads, bounds, strict=True)]
@@ -150,7 +154,7 @@ def other_search(declaration: Declaration[..., Any]) -> Callable[..., Search[Any
     """Give what to search by where the hot tier is not to be asked first; None where it is, which is nearly always."""
     if not settings().ENABLED:
         return search_nothing
-    if computing.running() is not None:
+    if underway.running() is not None:
         return search_inside
     if has_suspects() and is_dirty(cold.alias_of(declaration), declaration.name):
         return search_dirty
@@ -263,13 +267,25 @@ def promote_started(declaration: Declaration[..., Any], variants: Sequence[Varia
 def best(
     declaration: Declaration[..., T], copies: Sequence[Copy | None], proof: proving.Proof, now: float, bounds: Limits
 ) -> Found[T] | None:
-    """Give the readable copy that is current, else the latest; one that was cleared is none."""
+    """Give the readable copy that is best to give; one that was cleared is none."""
     left = [copy for copy in copies if copy is not None and proof.holds(copy)]
-    for copy in sorted(left, key=lambda copy: (copy.database == proof.database, copy.computed_at), reverse=True):
+    for copy in sorted(left, key=lambda copy: rank(copy, proof), reverse=True):
         state, reason = judge(copy, now, bounds, current=copy.database == proof.database)
         if (found := opened(declaration, copy, state, reason)) is not None:
             return found._replace(is_changed=copy.database != proof.database)
     return None
+
+
+def rank(copy: Copy, proof: proving.Proof) -> tuple[bool, bool, float]:
+    """Order copies: what is current before what is not, and of what is current the row, which is what was proved, or a
+    hot copy of just that: the cache may say what it likes. Else the latest."""
+    is_current = copy.database == proof.database
+    return is_current, is_current and (copy.tier == "cold" or is_same(copy, proof.copy)), copy.computed_at
+
+
+def is_same(copy: Copy, row: Copy | None) -> bool:
+    """Tell whether a hot copy is that of a row, whose payload may not have been read."""
+    return row is not None and row.computed_at == copy.computed_at and row.payload in ("", copy.payload)
 
 
 def promote(declaration: Declaration[..., Any], variant: Variant, ended: Search[Any]) -> None:
@@ -328,18 +344,34 @@ def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T
         read.at,
         limits_of(declaration, variant),
     )
-    if not found or found.state == "expired":
+    if not found or found.state == "expired" or underway.suspects(declaration, variant):
         return Search(None)
     return Search(found._replace(state="stale", reason="transaction", is_changed=False))
 
 
+def search_proved(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:
+    """In a thread that may be at work for a compute, find only what the database proves; what is not there may be
+    computed, and stored, as anywhere."""
+    identity = known.in_force(cold.alias_of(declaration))
+    ended = search_cold(declaration, variants, hot.read_many(declaration, variants, identity))
+    return [proved(declaration, *pair) for pair in zip(variants, ended, strict=True)]
+
+
+def proved(declaration: Declaration[..., T], variant: Variant, ended: Search[T]) -> Search[T]:
+    """Leave of what a search found only what is fresh, and not while the database is out; a compute may use it."""
+    if ended.fresh is None or ended.captured is None:
+        return ended._replace(found=None)
+    underway.use(declaration, variant, ended.fresh.copy.computed_at)
+    return ended
+
+
 def search_inside(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
     """Within a compute, find only what the database proves; the outer value is then as old as this one."""
-    computing.use_statistic(declaration)
+    underway.use_statistic(declaration)
     proofs = checking.prove(declaration, [variant])
     proof = proofs[variant.key] if proofs else None
     found = proof and best(declaration, [proof.copy], proof, microseconds(time()), limits_of(declaration, variant))
     if not found or found.state != "fresh":
         return Search(None)
-    computing.use(found.copy.computed_at)
+    underway.use(declaration, variant, found.copy.computed_at)
     return Search(found)

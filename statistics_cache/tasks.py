@@ -5,7 +5,7 @@ from time import time
 from typing import Any
 
 from celery import Task, shared_task
-from celery.signals import worker_process_shutdown
+from celery.signals import task_prerun, worker_process_shutdown
 
 from . import computing, upkeep
 from .api import registry
@@ -17,6 +17,7 @@ from .entry import CLOCK_TOLERANCE
 from .exceptions import ParameterError, UnknownStatistic
 from .hot import counters
 from .signals import refresh_refused
+from .underway import stand_alone
 
 MAX_RETRIES = 5
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0  # seconds until a refresh that met a database that is out is tried again
@@ -73,6 +74,13 @@ def tick() -> None:
 def add_up_counts(**_: Any) -> None:
     """Add up what a process of a prefork pool counted: it ends without Python's own `atexit`."""
     counters.flush()
+
+
+@task_prerun.connect
+def do_task(task: "Task[..., Any]", **_: Any) -> None:
+    """Know the threads of a Celery worker; an eager task runs in its caller's, whosever that is."""
+    if not task.request.is_eager:
+        stand_alone()
 
 
 # Note [What is tried again]

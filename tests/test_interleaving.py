@@ -110,7 +110,6 @@ def test_moved_rows_keep_the_promise_by_hand(name: str, exhaustive: bool, check:
     assert found.fault is None, str(found)
 
 
-@pytest.mark.xfail(strict=True, reason="a token of a snapshot has its old database generation and today's hot ones")
 def test_a_token_taken_in_a_snapshot_keeps_the_promise(check: Check) -> None:
     """P1 holds for a value that was computed, and its token taken, in a transaction that looked at the database."""
     found = check("snapshot taker", Cast([writer(2), snapshot_taker(), reader()], started()))

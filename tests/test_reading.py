@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from time_machine import Traveller
 
 from statistics_cache import reading
+from statistics_cache.entry import write_header
 from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticEntry
 from tests import spaces
@@ -358,3 +359,21 @@ def test_what_is_computed_in_a_transaction_is_stored_after_its_commit(
         assert not StatisticEntry.objects.exists()
     assert StatisticEntry.objects.exists()
     assert stock.answer(Color.RED).tier == "hot"
+
+
+@pytest.mark.parametrize("peeks", [False, True])
+def test_what_the_table_proves_wins_over_a_hot_copy_of_the_same_generation(peeks: bool, clock: Traveller) -> None:
+    """Among copies of one generation the row is given: what else the cache says, and says of its age, is its own."""
+    stock(Color.RED)
+    variant = stock.declaration.variant((Color.RED,), {})
+    copy = spaces.read(stock, variant).copy
+    assert copy is not None
+    forged = copy._replace(payload='{"pots":666,"litres":0}', computed_at=copy.computed_at + 0.5)
+    caches["statistics"].set(hot_names()[0], write_header(variant.key, forged))
+    clock.shift(30)
+    if peeks:
+        entry = stock.entry(Color.RED)
+        assert entry is not None
+        assert (entry.value.pots, entry.tier) == (0, "cold")
+    else:
+        assert [stock.answer(Color.RED).value.pots for _ in range(2)] == [0, 0]

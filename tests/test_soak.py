@@ -44,3 +44,12 @@ def test_a_hot_copy_that_is_believed_for_ever_is_caught() -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     assert "violation: soak." in done.stdout
     assert "due was change" in done.stdout
+
+
+def test_a_lease_that_an_outage_leaves_standing_is_caught() -> None:
+    """Where a lease that could not be given back stands for LEASE_TTL, callers wait in vain for a compute that ended:
+    with no worker killed, that is an error."""
+    outages = [argument for how in ("failed over", "hung", "swallowed") for argument in ("--only", f"cache {how}")]
+    done = soak("--chaos", "--seconds", str(2 * PATIENCE), "--broken", "lease", *outages)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "ComputeTimeout" in done.stdout

@@ -24,7 +24,6 @@ from statistics_cache.cold import changelog, proving
 from statistics_cache.cold import rows as cold
 from statistics_cache.entry import Generations
 from statistics_cache.hot import entries as hot
-from statistics_cache.hot import lease
 from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
 from statistics_cache.signals import hydration_failed
 from statistics_cache.upkeep import Ticked
@@ -667,7 +666,7 @@ def test_a_refresh_tells_what_came_of_it(monkeypatch: pytest.MonkeyPatch) -> Non
     name = lease_of(shelf, Color.RED)
     caches["statistics"].add(name, "another")
     assert refreshed() == "busy"
-    lease.release(name, "another")
+    caches["statistics"].delete(name)
     with monkeypatch.context() as failing, pytest.raises(ZeroDivisionError):
         failing.setattr("tests.samples.count_stock", fail)
         refreshed()

@@ -45,16 +45,19 @@ def whole(alias: str, *, unless: bool = False) -> AbstractContextManager[object]
     return transaction.atomic(using=alias)
 
 
-def after_commit(alias: str, function: Callable[[], object]) -> None:
+def after_commit(alias: str, function: Callable[[], object]) -> bool:
     """Run a function when what is done now is committed: at once outside a transaction, never after a rollback.
 
-    Where the user's own transactions hide the commit, nothing is run. What fails there is logged by Django, and is no
-    reason for other hooks to fail.
+    Where the user's own transactions hide the commit, nothing is run: that is told by False. What fails there is logged
+    by Django, and is no reason for other hooks to fail.
     """
     if not in_transaction(alias):
         function()
-    elif not is_manual(connections[alias]):
+    elif is_manual(connections[alias]):
+        return False
+    else:
         transaction.on_commit(Hook(function), using=alias, robust=True)
+    return True
 
 
 def after_commit_together(alias: str, function: Callable[[dict[str, T]], object], name: str, item: T) -> None:
@@ -235,6 +238,13 @@ def is_overtaken(alias: str, statistic: str, since: tuple[str, int]) -> bool:
 def has_suspects() -> bool:
     """Tell whether this thread may be in a transaction that changed anything; costs next to nothing."""
     return bool(_suspects.aliases)
+
+
+def has_changed(alias: str) -> bool:
+    """Tell whether the transaction on a database holds a change of any statistic's source."""
+    if alias not in _suspects.aliases:
+        return False
+    return is_manual(connections[alias]) or bool(changes_of(alias).facts)
 
 
 def is_dirty(alias: str, statistic: str) -> bool:

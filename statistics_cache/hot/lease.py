@@ -13,23 +13,19 @@ from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 from django.core.cache import BaseCache
-from django.dispatch import receiver
+from django_redis.cache import RedisCache
 
-from statistics_cache.conf import settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import lease_key
 from statistics_cache.entry import Copy
-from statistics_cache.signals import breaker_changed
 
 from . import entries as hot
+from .holding import LONGEST, Lease, give_back, holder, span_for
 
 FIRST_PAUSE, LONGEST_PAUSE = (
     0.005,
     0.1,
 )  # seconds between tries for a lease: short computes lose little, long ones ask little
-MOST_KEPT = 100  # leases that one process gives back after an outage: more would hold up its probe; they expire
-
-_kept: dict[str, str] = {}  # the leases that this process could not give back, by name
 
 
 class Landing(NamedTuple):
@@ -54,8 +50,8 @@ class Flight:
 
     @property
     def is_lost(self) -> bool:
-        """Tell whether it has been under way for longer than its lease lasts: others need not wait for it."""
-        return monotonic() - self.began >= settings().LEASE_TTL
+        """Tell whether it is taken to hang, as its lease is: others need not wait for it."""
+        return monotonic() - self.began >= LONGEST
 
     def land(self, landing: Landing | None) -> None:
         """Let those who wait go on, the first time it is called."""
@@ -103,62 +99,57 @@ def name_of(declaration: Declaration[..., Any], variant: Variant, identity: str)
 
 
 @contextmanager
-def held(name: str, deadline: float) -> Iterator[bool]:
+def held(name: str, deadline: float, cost: float = 0.0) -> Iterator[bool]:
     """Hold the lease of an entry; False if another process still has it at the deadline (of `time.monotonic`).
 
-    Nobody holds it while the hot tier is out: then every process computes for itself.
+    By the entry's last cost, 0 if unknown, it stands for a while by itself; while it is held it is renewed. Nobody
+    holds it while the hot tier is out: then every process computes for itself.
     """
     mine = f"lease {token_hex(8)}"  # never all digits, which django-redis would give back as an integer
-    acquired = acquire(name, mine, deadline)
-    began = monotonic()
+    lease = Lease(name, mine, span_for(cost))
+    if not acquire(lease, deadline):
+        yield False
+        return
+    holder.hold(lease)
     try:
-        yield acquired
+        yield True
     finally:
-        if acquired and monotonic() - began < settings().LEASE_TTL:
-            release(name, mine)
+        give_back(lease)
 
 
-def acquire(name: str, mine: str, deadline: float) -> bool:
+def acquire(lease: Lease, deadline: float) -> bool:
     """Try for a lease until the deadline, at least once."""
     pause = FIRST_PAUSE
-    while not take(name, mine):
-        if monotonic() + pause >= deadline:
-            return hot.ask(lambda cache: discard_foreign(cache, name), default=False) and take(name, mine)
+    while not take(lease):
+        is_last = monotonic() + pause >= deadline
+        if (is_last or pause == FIRST_PAUSE) and is_freed(lease.name) and take(lease):
+            return True
+        if is_last:
+            return False
         sleep(pause)
         pause = min(LONGEST_PAUSE, pause * uniform(1.5, 2.5))
     return True
 
 
-def take(name: str, mine: str) -> bool:
+def take(lease: Lease) -> bool:
     """Take a lease, unless somebody has it."""
-    timeout = settings().LEASE_TTL
-    return hot.ask(lambda cache: cache.add(name, mine, timeout=timeout), default=True)
+    return hot.ask(lambda cache: cache.add(lease.name, lease.mine, timeout=lease.span), default=True)
 
 
-def release(name: str, mine: str) -> None:
-    """Give a lease back, unless it has passed to another meanwhile; while the hot tier is out, once it answers again.
-
-    Else all who miss the entry after an outage would wait for somebody who has long ended.
-    """
-
-    def give_back(cache: BaseCache) -> bool:
-        if holder(cache, name) == mine:
-            cache.delete(name)
-        return True
-
-    if not hot.ask(give_back, default=False) and len(_kept) < MOST_KEPT:
-        _kept[name] = mine
+def is_freed(name: str) -> bool:
+    """Delete what stands in a lease's place and is none, for it might stand there for ever; tell whether there was."""
+    return hot.ask(lambda cache: discard_foreign(cache, name), default=False)
 
 
 def discard_foreign(cache: BaseCache, name: str) -> bool:
-    """Delete what stands in a lease's place and is none, for it might stand there for ever; tell whether there was."""
-    if (found := holder(cache, name)) is None or isinstance(found, str):
+    """Delete what is no lease; tell whether there was something."""
+    if (found := holder_of(cache, name)) is None or (isinstance(found, str) and ends(cache, name)):
         return False
     cache.delete(name)
     return True
 
 
-def holder(cache: BaseCache, name: str) -> object:
+def holder_of(cache: BaseCache, name: str) -> object:
     """Give what stands in a lease's place: a text if it is a lease, None for nothing."""
     try:
         return cache.get(name)
@@ -168,9 +159,6 @@ def holder(cache: BaseCache, name: str) -> object:
         return error
 
 
-@receiver(breaker_changed)
-def release_kept(name: str, is_open: bool, **_: Any) -> None:
-    """Give back what could not be given back while the hot tier was out."""
-    if name == hot.breaker.name and not is_open:
-        for lease in tuple(_kept):
-            release(lease, _kept.pop(lease, ""))
+def ends(cache: BaseCache, name: str) -> bool:
+    """Tell whether what is there expires; only Redis tells that."""
+    return not isinstance(cache, RedisCache) or cache.ttl(name) is not None

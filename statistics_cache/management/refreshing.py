@@ -20,6 +20,7 @@ from statistics_cache.cold import rows as cold
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.entry import Row
 from statistics_cache.signals import store_failed
+from statistics_cache.underway import stand_alone
 
 from .base import FAILED, database_out
 
@@ -148,7 +149,7 @@ def one_by_one(wanted: Iterable[Wanted], way: Way) -> Iterator[Tried]:
 
 def in_threads(wanted: Iterable[Wanted], way: Way) -> Iterator[Tried]:
     """Refresh in threads; what has begun is told of to the end, also when failing fast."""
-    executor = ThreadPoolExecutor(way.jobs, thread_name_prefix="statistics")
+    executor = ThreadPoolExecutor(way.jobs, "statistics", stand_alone)
     try:
         futures = [executor.submit(refresh_apart, each) for each in wanted]
         for future in as_completed(futures):

@@ -111,3 +111,17 @@ def test_after_them_autocommit_is_as_ever(order: Order, backend: Backend, manual
     before = shades("red")
     Paint.objects.create(color="red")
     assert shades("red") == before + 1
+
+
+def test_what_nobody_sees_committed_is_not_said_to_be_stored(order: Order, backend: Backend, manual: Any) -> None:
+    """`.set` tells the truth: what would have to be stored after a commit that nobody tells of never is."""
+    manual.set_autocommit(True)
+    shades("green")  # nothing that was changed before is waiting
+    shades.clear_all()
+    shades("blue")
+    manual.set_autocommit(False)
+    assert shades.set("green", result=7) is False
+    with transaction.atomic(using=backend.database):
+        assert shades.set("green", result=7) is False
+    manual.commit()
+    assert shades.entry("green") is None

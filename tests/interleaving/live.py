@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from statistics_cache import stand_alone
 from statistics_cache.changing.statements import quiet
 from statistics_cache.models import StatisticIdentity
 from tests.models import Paint
@@ -47,7 +48,8 @@ class Player:
         self.last: Operation | None = None
 
     def run(self) -> None:
-        """Act on a connection of its own."""
+        """Act on a connection of its own, as a server's thread."""
+        stand_alone()
         driver.set(self)
         connection = connections["default"] = connections[self.play.alias].copy("default")
         try:

@@ -6,7 +6,9 @@ from typing import Any
 from statistics_cache import reading
 from statistics_cache.changing import checking, delivering
 from statistics_cache.cold import changelog
+from statistics_cache.conf import settings
 from statistics_cache.hot import entries as hot
+from statistics_cache.hot import holding, lease
 
 
 def break_it(what: str) -> None:
@@ -53,9 +55,16 @@ def check_too_early() -> None:
     delivering.hand_over = check_first
 
 
+def leave_leases() -> None:
+    """Let every lease stand for LEASE_TTL, and give none back that an outage kept from it."""
+    vars(lease)["span_for"] = lambda _: settings().LEASE_TTL
+    holding.holder.standing = list  # type: ignore[method-assign]
+
+
 BROKEN: dict[str, Callable[[], None]] = {
     "check": check_too_early,
     "delivery": lose_deliveries,
+    "lease": leave_leases,
     "proof": believe_for_ever,
     "epoch": forget_epochs,
 }

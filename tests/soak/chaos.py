@@ -108,6 +108,7 @@ class ChaosCrew(Crew):
         """Kill the worker or beat, and start another in the end."""
         self.mortal[what].kill()
         self.mortal[what].join()
+        self.ledger.note_killed()
         try:
             yield
         finally:

@@ -6,6 +6,7 @@ from tests.soak.settings import DATABASES, REDIS_URL
 
 TIMEOUT = 0.3
 PROOF_INTERVAL = 3.0
+LEASE_TTL = 20.0  # far above WAIT_TIMEOUT: a lease that is left standing is seen by whoever waits for it
 
 IMPATIENT = redis_cache(REDIS_URL)
 IMPATIENT["OPTIONS"] |= {"SOCKET_TIMEOUT": TIMEOUT, "SOCKET_CONNECT_TIMEOUT": TIMEOUT}  # type: ignore[operator]
@@ -16,7 +17,7 @@ STATISTICS_CACHE = {
     "CACHE_ALIAS": "statistics",
     "PROOF_INTERVAL": PROOF_INTERVAL,
     "BREAKER_PAUSE": 0.5,
-    "LEASE_TTL": 3,
+    "LEASE_TTL": LEASE_TTL,
     "WAIT_TIMEOUT": 6,
     "TICK": 1,
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import connection
 
+from statistics_cache import stand_alone
 from statistics_cache.signals import breaker_changed, store_failed
 from tests.messages import Messages
 from tests.soak.disturbing import Disturber
@@ -95,7 +96,8 @@ class Crew:
             thread.join()
 
     def guarded(self, run: Callable[[], None]) -> None:
-        """Run one worker; whatever it fails with ends the soak."""
+        """Run one worker, as a server's thread; whatever it fails with ends the soak."""
+        stand_alone()
         try:
             run()
         except Violation as violation:

@@ -10,7 +10,7 @@ from multiprocessing.sharedctypes import RawArray
 from time import time
 from typing import Any, Literal, NamedTuple
 
-from tests.soak.chaos_settings import PROOF_INTERVAL
+from tests.soak.chaos_settings import LEASE_TTL, PROOF_INTERVAL
 from tests.soak.declared import SCOPES, TARGETS
 from tests.soak.ledger import KEPT, Due, Ledger
 
@@ -42,6 +42,7 @@ class DoubtingLedger(Ledger):
         self.cleared_delivered: Any = RawArray(c_double, entries)
         self.active: Any = RawArray(c_int64, len(HURTS))
         self.ended: Any = RawArray(c_double, len(HURTS))
+        self.killed: Any = RawArray(c_double, 1)  # when a process was killed that may have held leases
 
     def note(self, writer: int, scopes: Iterable[int]) -> None:
         """Note that what was planned is committed, and when that was known."""
@@ -96,6 +97,14 @@ class DoubtingLedger(Ledger):
         """Tell whether something is hurt, or was at any time since a moment."""
         number = HURTS.index(hurt)
         return bool(self.active[number]) or self.ended[number] >= since
+
+    def note_killed(self) -> None:
+        """Note that a process that computes has just been killed."""
+        self.killed[0] = time()
+
+    def may_hold_leases(self, since: float) -> bool:
+        """Tell whether a lease that a killed process has left may have stood at any time since a moment."""
+        return bool(self.killed[0] >= since - LEASE_TTL)
 
     def dues(self, entry: int) -> Dues:
         """Give what answers must contain if one is asked for now."""

@@ -38,9 +38,15 @@ AGAIN = 0.05  # seconds until it is looked at again
 
 
 def is_excused(error: Exception, ledger: DoubtingLedger, began: float) -> bool:
-    """Tell whether the contract documents an error: a database's, only while one is out."""
+    """Tell whether the contract documents an error of a read that began then.
+
+    A database's, only while one is out; a compute that is waited for in vain, only where a killed process has left its
+    lease.
+    """
     if isinstance(error, OUT):
         return ledger.was_hurt("database", began - GRACE)
+    if isinstance(error, ComputeTimeout):
+        return ledger.may_hold_leases(began)
     return isinstance(error, tuple(DOCUMENTED))
 
 
