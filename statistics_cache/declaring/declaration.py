@@ -239,10 +239,13 @@ def share_of(key: str) -> float:
 
 def one_of_equals(value: Any) -> Any:
     """Give the one of all equal values that names a scope: 1.5 for 1.50, UTC for any time zone, 0 for -0."""
-    if isinstance(value, Decimal):
-        return value.normalize() + 0
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.astimezone(UTC)
+    try:
+        if isinstance(value, Decimal):
+            return value.normalize() + 0
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            return value.astimezone(UTC)
+    except ArithmeticError:  # beyond all that UTC or a Decimal's context holds, and so beyond every column
+        return value
     return value + 0.0 if isinstance(value, float) else value
 
 

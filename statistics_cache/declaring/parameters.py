@@ -32,6 +32,7 @@ class Parameters:
     def __init__(self, function: Callable[..., Any], hints: Mapping[str, Any]) -> None:
         """Read the signature. Raises DeclarationError, naming the parameter and the cure."""
         self.signature = inspect.signature(function)
+        self.named = inspect.Signature(list(map(by_name, self.signature.parameters.values())))
         self.hints = {name: hints.get(name) for name in self.signature.parameters}
         self.adapters: dict[str, TypeAdapter[Any]] = {}
         for name, parameter in self.signature.parameters.items():
@@ -63,7 +64,7 @@ class Parameters:
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Give every parameter's validated value, defaults included. Raises ParameterError by name."""
         try:
-            bound = self.signature.bind(*args, **kwargs)
+            bound = self.named.bind(*args, **kwargs)
         except TypeError as error:
             self.refuse_unknown(kwargs)
             raise ParameterError(f"{error}. Its parameters are {self.signature}.") from error
@@ -74,7 +75,7 @@ class Parameters:
         """Give the validated values of the parameters that are named; one omitted or None means any."""
         self.refuse_unknown(kwargs)
         try:
-            named = self.signature.bind_partial(*args, **kwargs).arguments
+            named = self.named.bind_partial(*args, **kwargs).arguments
         except TypeError as error:
             raise ParameterError(f"{error}. Its parameters are {self.signature}.") from error
         return {name: self.validate(name, value) for name, value in named.items() if value is not None}
@@ -168,6 +169,12 @@ def has_unique_items(schema: object) -> bool:
     if isinstance(schema, dict):
         return schema.get("uniqueItems") is True or any(map(has_unique_items, schema.values()))
     return isinstance(schema, list) and any(map(has_unique_items, schema))
+
+
+def by_name(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Let a parameter that a function takes by position alone be named, too: JSON has names and nothing else."""
+    is_nameless = parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+    return parameter.replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD) if is_nameless else parameter
 
 
 def finite(name: str, hint: Any) -> Iterator[Any]:
