@@ -1,6 +1,7 @@
 """`@statistic` and what it leaves: every verb, one line each."""
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
 
@@ -154,7 +155,7 @@ class Statistic(Generic[P, T]):
 
     def variants(self) -> list[Mapping[str, Any]]:
         """Give the variants that `hydrate=` names, each a mapping of parameters."""
-        return list(self.declaration.grid())
+        return deepcopy(list(self.declaration.grid()))
 
     def hydrate(self) -> list[Answer[T]]:
         """Make every variant that `hydrate=` names fresh: promoted where the database proves it, else computed."""

@@ -239,9 +239,10 @@ def compute(
     started = perf_counter()
     try:
         with frame(declaration, began) as used:
-            value = declaration.call(variant)
+            returned = declaration.call(variant)
         cost = perf_counter() - started
-        payload = check_size(declaration, declaration.encode(value))
+        payload, value = declaration.encode(returned)
+        check_size(declaration, payload)
     except Exception as error:
         is_recorded = captured is not None and fail(declaration, variant, ended, captured, error, flight)
         if retries and not is_recorded and isinstance(error, cold.OUTAGES):

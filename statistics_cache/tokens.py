@@ -40,7 +40,7 @@ def token(declaration: Declaration[..., Any], variant: Variant) -> str:
 
 def put(declaration: Declaration[..., T], variant: Variant, value: T, token_text: str | None) -> bool:
     """Store a value computed elsewhere under its token and tell whether it was stored."""
-    payload = check_size(declaration, declaration.encode(value))
+    payload = check_size(declaration, declaration.encode(value).text)
     if not settings().ENABLED:
         return False
     captured = read_token(declaration, variant, token_text) if token_text else capture(declaration, variant).captured

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 from django.db import OperationalError, transaction
-from django.db.models import Q
+from django.db.models import Q, Sum
 from time_machine import Traveller
 
 from statistics_cache import PayloadError, TokenError, computing, statistic
@@ -116,6 +116,30 @@ def test_a_dict_is_no_model() -> None:
     with pytest.raises(PayloadError, match=r"^tests\.stock: result is a dict; give a Stock\.$"):
         stock.set(Color.RED, result={"pots": 1, "litres": 1})  # type: ignore[arg-type]
     assert stock.entry(Color.RED) is None
+
+
+def total() -> int:
+    """Return what `Sum` gives where there are no rows."""
+    found: int = Paint.objects.filter(color="mauve").aggregate(total=Sum("litres"))["total"]
+    return found
+
+
+def totals() -> dict[str, int]:
+    """Return it in a dict, as `aggregate` does."""
+    return Paint.objects.filter(color="mauve").aggregate(total=Sum("litres"))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (total, r"tests\.nothing: it returned None \(`Sum` of no rows\?\)"),
+        (totals, r"tests\.nothing: field 'total' of its value cannot be stored: it is None \(`Sum` of no rows\?\)"),
+    ],
+)
+def test_none_is_called_none(function: Any, message: str) -> None:
+    """An aggregate of no rows is the likeliest reason for a value that is none, and is named."""
+    with pytest.raises(PayloadError, match=message):
+        statistic(name="tests.nothing")(function)()
 
 
 def test_refresh_computes_whatever_is_stored() -> None:

@@ -35,8 +35,7 @@ def invalidate(declaration: Declaration[..., Any], texts: Mapping[str, str], cau
     """
     alias = cold.alias_of(declaration)
     shape = declaration.widest_shape(texts)
-    adapters = declaration.parameters.adapters
-    scope = declaration.scope({name: adapters[name].validate_json(texts[name]) for name in shape})
+    scope = declaration.scope(declaration.parameters.read({name: texts[name] for name in shape}))
     if len(shape) == len(texts) or in_transaction(alias):
         change(alias, declaration.name, [scope], cause)
     else:

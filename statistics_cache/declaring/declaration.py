@@ -23,7 +23,7 @@ from statistics_cache.exceptions import DeclarationError, ParameterError, Payloa
 
 from .keys import entry_key, scope_text
 from .parameters import Parameters, short
-from .roundtrip import NotEqual, to_json
+from .roundtrip import Kept, NotEqual, keep, read
 from .sources import Source, shapes
 
 P = ParamSpec("P")
@@ -38,9 +38,9 @@ PLAIN = frozenset({str, int, bool, NoneType})  # values that can be told apart b
 
 @dataclass(frozen=True)
 class Variant:
-    """One validated set of parameters: what it is called with, and where it is stored."""
+    """One validated set of parameters: the JSON text of each, and where it is stored. Their values are made anew for
+    each who wants them (`Declaration.arguments`)."""
 
-    values: dict[str, Any]
     texts: dict[str, str]
     key: str
     scopes: tuple[str, ...]
@@ -131,12 +131,12 @@ class Declaration(Generic[P, T]):
     def new_variant(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Variant:
         """Validate a call into its variant. Raises ParameterError."""
         try:
-            values = self.parameters.bind(args, kwargs)
-            texts = self.parameters.spell(values)
+            kept = {name: self.parameters.keep(name, it) for name, it in self.parameters.bind(args, kwargs).items()}
+            texts = {name: each.text for name, each in kept.items()}
         except ParameterError as error:
             raise ParameterError(f"{self.name}: {error}") from error
-        scopes = tuple(self.scope({name: values[name] for name in shape}) for shape in self.shapes)
-        return Variant(values, texts, entry_key(self.name, texts), scopes)
+        scopes = tuple(self.scope({name: kept[name].value for name in shape}) for shape in self.shapes)
+        return Variant(texts, entry_key(self.name, texts), scopes)
 
     def restore(self, params: str) -> Variant:
         """Give the variant of stored or sent parameters, which are its `json`. Raises ParameterError."""
@@ -165,21 +165,28 @@ class Declaration(Generic[P, T]):
         named = [name for name in self.parameters.adapters if name in values]
         return scope_text(self.parameters.spell({name: one_of_equals(values[name]) for name in named}))
 
+    def arguments(self, variant: Variant) -> dict[str, Any]:
+        """Give a variant's values by name, made anew: what is done to them reaches nobody else."""
+        return self.parameters.read(variant.texts)
+
     def call(self, variant: Variant) -> T:
         """Call the plain function with a variant's values."""
-        bound = inspect.BoundArguments(self.parameters.signature, variant.values)
+        bound = inspect.BoundArguments(self.parameters.signature, self.arguments(variant))
         return self.function(*bound.args, **bound.kwargs)
 
-    def encode(self, value: T) -> str:
-        """Give a value's JSON text. Raises PayloadError, naming the field, where it would not come back equal."""
+    def encode(self, value: T) -> Kept[T]:
+        """Give a value's JSON text, and the value that everybody gets of it. Raises PayloadError, naming the field,
+        where it would not come back equal."""
+        if value is None:
+            raise PayloadError(f"{self.name}: it returned None (`Sum` of no rows?). Return a value, such as `… or 0`.")
         try:
-            return to_json(self.result, value)
+            return keep(self.result, value)
         except NotEqual as error:
             expected = self.result.core_schema.get("cls")
             if expected and isinstance(value, dict):
                 message = f"{self.name}: result is a dict; give a {expected.__name__}."
                 raise PayloadError(message) from error
-            place = f"field {error.path!r} of its value" if error.path else "its value"
+            place = f"field {short(error.path)} of its value" if error.path else "its value"
             raise PayloadError(
                 f"{self.name}: {place} cannot be stored: {error.reason}. "
                 "Return what its annotation says, in types that JSON keeps."
@@ -188,7 +195,7 @@ class Declaration(Generic[P, T]):
     def decode(self, payload: str) -> T:
         """Give the value of a JSON text, made anew. Raises PayloadError."""
         try:
-            return self.result.validate_json(payload)
+            return read(self.result, payload)
         except ValidationError as error:
             raise PayloadError(f"{self.name}: a stored text is no value of it: {error.errors()[0]['msg']}.") from error
         except Exception as error:  # a validator of the user may raise anything at a text that it has not seen yet

@@ -15,7 +15,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from statistics_cache.exceptions import DeclarationError, ParameterError
 
-from .roundtrip import NotEqual, holds_nul, to_json
+from .roundtrip import Kept, NotEqual, holds_nul, keep, read
 
 RESERVED = frozenset({"allow_stale", "result", "token", "wait", "tier"})  # arguments of the verbs themselves
 MAX_GRID = 1_000  # variants that `hydrate=True` may name; more wants a list or a callable that chooses
@@ -96,17 +96,22 @@ class Parameters:
 
     def spell(self, values: Mapping[str, Any]) -> dict[str, str]:
         """Give each value's JSON text. Two values that the type keeps apart never share one: what could is refused."""
-        return {name: self._text(name, value) for name, value in values.items()}
+        return {name: self.keep(name, value).text for name, value in values.items()}
 
-    def _text(self, name: str, value: object) -> str:
+    def keep(self, name: str, value: object) -> Kept[Any]:
+        """Give a value's JSON text, and what it decodes to. Raises ParameterError where there is none."""
         try:
-            text = to_json(self.adapters[name], value, exact=True)
+            kept = keep(self.adapters[name], value, exact=True)
         except NotEqual as error:
             message = f"parameter {name!r} is {short(value)}, which JSON cannot keep: {error.reason}."
             raise ParameterError(message) from error
-        if holds_nul(text):
+        if holds_nul(kept.text):
             raise ParameterError(f"parameter {name!r} holds NUL, which databases refuse. Remove it.")
-        return text
+        return kept
+
+    def read(self, texts: Mapping[str, str]) -> dict[str, Any]:
+        """Give the values of texts that `spell` or `keep` wrote, made anew."""
+        return {name: read(self.adapters[name], text) for name, text in texts.items()}
 
     def parse(self, text: str) -> dict[str, Any]:
         """Read parameters from a JSON object, as commands take them. Raises ParameterError."""
@@ -128,7 +133,7 @@ class Parameters:
         """Read the values of a stored JSON object, as `spell` wrote them. Raises ParameterError."""
         given = self.parse(text)
         try:
-            return {name: self.adapters[name].validate_json(json.dumps(value)) for name, value in given.items()}
+            return self.read({name: json.dumps(value) for name, value in given.items()})
         except ValidationError as error:
             raise ParameterError(f"{short(text)} are no parameters of now: {error.errors()[0]['msg']}.") from error
 

@@ -36,9 +36,8 @@ def matching(chosen: Chosen, grid: Mapping[str, Variant]) -> list[Variant]:
 def whole_call(chosen: Chosen) -> Variant | None:
     """Give the variant that a call with the chosen parameters means, defaults filled in; None if one has none."""
     declaration, texts = chosen
-    adapters = declaration.parameters.adapters
     try:
-        return declaration.new_variant((), {name: adapters[name].validate_json(text) for name, text in texts.items()})
+        return declaration.new_variant((), declaration.parameters.read(texts))
     except ParameterError:
         return None
 

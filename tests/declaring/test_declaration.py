@@ -186,7 +186,7 @@ def test_long_texts_are_not_remembered() -> None:
     for text in ("short", "x" * 1_000_000):
         declaration.variant((text,), {})
         declaration.variant((), {"value": text})
-    assert {variant.values["value"] for variant in declaration.remembered.values()} == {"short"}
+    assert {variant.texts["value"] for variant in declaration.remembered.values()} == {'"short"'}
 
 
 @pytest.mark.parametrize("value", [10**5000, [10**5000], "x" * 1_000_000], ids=type)
