@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cached_property
-from hashlib import sha256
 from itertools import islice
 from sys import getsizeof
 from types import FunctionType, NoneType
@@ -21,6 +20,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from statistics_cache.exceptions import DeclarationError, ParameterError, PayloadError
 
+from .fingerprint import fingerprint
 from .keys import entry_key, scope_text
 from .parameters import Parameters, short
 from .roundtrip import Kept, NotEqual, keep, read
@@ -31,7 +31,6 @@ T = TypeVar("T")
 
 MAX_REMEMBERED = 4_096  # calls whose variant is kept; a dashboard has tens, and each is a few kB
 MAX_REMEMBERED_SIZE = 1_000  # bytes of a call's arguments: the long texts that one might hold are validated each time
-FINGERPRINT_LENGTH = 12  # 48 bits: only the schemas that one statistic ever had must differ
 MAX_NAME = 100  # characters; keys stay readable and the database column short
 PLAIN = frozenset({str, int, bool, NoneType})  # values that can be told apart by type and equality alone
 
@@ -109,9 +108,7 @@ class Declaration(Generic[P, T]):
     @cached_property
     def fingerprint(self) -> str:
         """Identify the return type's JSON schema and the `version`: entries of another one are not read."""
-        schemas = [self.result.json_schema(mode=mode) for mode in ("validation", "serialization")]
-        text = json.dumps([schemas, str(self.version)], sort_keys=True)
-        return sha256(text.encode()).hexdigest()[:FINGERPRINT_LENGTH]
+        return fingerprint(self.result, self.version)
 
     def variant(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant:
         """Give the variant that a call means; calls of few plain values are remembered. Raises ParameterError."""
