@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from datetime import timedelta
+from importlib import import_module
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
 
 from . import computing, peeking, reading, tokens, upkeep
@@ -58,6 +59,10 @@ class Statistic(Generic[P, T]):
         self.__qualname__ = declaration.function.__qualname__
         self.__module__ = declaration.function.__module__
         self.__wrapped__ = declaration.function
+
+    def __reduce__(self) -> tuple[Callable[[str, str], "Statistic[..., Any]"], tuple[str, str]]:
+        """Be pickled and copied as a function is: by module and name."""
+        return find, (self.__module__, self.name)
 
     def __repr__(self) -> str:
         """Name the statistic."""
@@ -186,6 +191,12 @@ class Statistic(Generic[P, T]):
 registry: Registry[Statistic[..., Any]] = Registry()
 
 
+def find(module: str, name: str) -> Statistic[..., Any]:
+    """Give the statistic of a name, which a module declares. Raises UnknownStatistic, ImportError."""
+    import_module(module)
+    return registry.get(name)
+
+
 def statistic(
     *refused: Any,
     name: str | None = None,
@@ -240,7 +251,8 @@ def statistic(
                     visible_to=check_visible_to(visible_to),
                 )
             )
-            registry.add(cast("Statistic[..., Any]", declared))
+            if former := registry.add(cast("Statistic[..., Any]", declared)):
+                receiving.unwatch(former.declaration)
             receiving.watch(declared.declaration)
         except DeclarationError as error:
             raise DeclarationError(f"{place}: {error}") from error

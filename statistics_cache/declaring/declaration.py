@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -75,6 +76,11 @@ class Declaration(Generic[P, T]):
     using: str | None = None
     visible_to: Callable[[Any], bool] | None = None
     remembered: dict[Any, Variant] = field(default_factory=dict, repr=False)
+    run: Any = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Note which run of its module this is of: running it again gives the module another spec."""
+        object.__setattr__(self, "run", getattr(sys.modules.get(self.function.__module__), "__spec__", None))
 
     @cached_property
     def name(self) -> str:

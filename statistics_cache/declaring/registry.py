@@ -28,14 +28,20 @@ class Registry(Generic[D]):
         """Start empty."""
         self.named: dict[str, D] = {}
 
-    def add(self, statistic: D) -> None:
-        """Take a statistic in. Raises DeclarationError for a second one of a name."""
+    def add(self, statistic: D) -> D | None:
+        """Take a statistic in, and give the one whose place it takes: of the same module, which is run once more
+        (`importlib.reload`). Raises DeclarationError for any other second one of a name."""
         name = statistic.declaration.name
-        if (known := self.named.setdefault(name, statistic)) is not statistic:
+        known = self.named.setdefault(name, statistic)
+        if known is statistic:
+            return None
+        if not is_run_again(known.declaration, statistic.declaration):
             raise DeclarationError(
                 f"{known.declaration.path} already is the statistic {name!r}. "
                 "Rename one of them, or give another name=."
             )
+        self.named[name] = statistic
+        return known
 
     def all(self) -> list[D]:
         """Give every statistic, by name."""
@@ -54,3 +60,8 @@ class Registry(Generic[D]):
             matching = {name: found for name, found in self.named.items() if fnmatchcase(name, pattern)}
             chosen |= matching or {pattern: self.get(pattern)}
         return [chosen[name] for name in sorted(chosen)]
+
+
+def is_run_again(known: Declaration[..., Any], new: Declaration[..., Any]) -> bool:
+    """Tell whether two are of one module that was run twice: each run has a spec of its own."""
+    return known.function.__module__ == new.function.__module__ and known.run is not new.run
