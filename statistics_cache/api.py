@@ -11,7 +11,7 @@ from .broker import queue
 from .changing import byhand, receiving
 from .changing.byhand import Tier
 from .cold import rows as cold
-from .conf import limits
+from .conf import limits, max_parameters
 from .declaring.declaration import Declaration, check_name, read_function
 from .declaring.registry import Registry
 from .declaring.sources import Scope, read_sources
@@ -249,6 +249,7 @@ def statistic(
                     time_limit=time_limit,
                     using=using,
                     visible_to=check_visible_to(visible_to),
+                    max_parameters=max_parameters,
                 )
             )
             if former := registry.add(cast("Statistic[..., Any]", declared)):

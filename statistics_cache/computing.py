@@ -202,7 +202,7 @@ def give_despite_failure(declaration: Declaration[..., T], variant: Variant, end
         return ended.found.answer()
     text = ended.row.last_error if ended.row else ""
     raise ComputeFailed(
-        f"{declaration.name} {variant.json}: its last compute failed ({text}). It is tried again soon; "
+        f"{declaration.name} {variant.shown}: its last compute failed ({text}). It is tried again soon; "
         "call .refresh(…) to try at once."
     )
 
@@ -215,7 +215,7 @@ def give_overdue(declaration: Declaration[..., T], variant: Variant, ended: Sear
     if (answer := fly(declaration, variant, flight, look, monotonic())) is not None:
         return answer
     raise ComputeTimeout(
-        f"{declaration.name} {variant.json}: another compute of it took longer than WAIT_TIMEOUT "
+        f"{declaration.name} {variant.shown}: another compute of it took longer than WAIT_TIMEOUT "
         f"({settings().WAIT_TIMEOUT:g} s). Raise WAIT_TIMEOUT, hydrate it, or give it a stale_ttl above its ttl."
     )
 

@@ -9,6 +9,7 @@ from .cold.transactions import is_dirty
 from .computing import capture, copy_of, keep
 from .conf import check_size, settings
 from .declaring.declaration import Declaration, Variant
+from .declaring.parameters import short
 from .entry import Capture
 from .exceptions import TokenError
 
@@ -53,12 +54,13 @@ def read_token(declaration: Declaration[..., Any], variant: Variant, text: str) 
         given = TOKEN.validate_json(text)
     except ValidationError as error:
         raise TokenError(
-            f"{declaration.name}: {text!r} is no token. Take one by .token(…) before computing."
+            f"{declaration.name}: {short(text)} is no token. Take one by .token(…) before computing."
         ) from error
     expected = Token(declaration.name, declaration.fingerprint, variant.json, given.captured)
     if given != expected:
         raise TokenError(
-            f"{declaration.name}: the token is of {given.statistic} {given.parameters}, schema {given.schema}, "
-            f"not of {variant.json}, schema {declaration.fingerprint}. Take one for these parameters."
+            f"{declaration.name}: the token is of {short(given.statistic)} {short(given.parameters)}, "
+            f"schema {short(given.schema)}, not of {variant.shown}, schema {declaration.fingerprint}. "
+            "Take one for these parameters."
         )
     return given.captured

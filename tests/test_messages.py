@@ -103,7 +103,7 @@ def test_an_optional_parameter_comes_through_the_queue(values: dict[str, Any]) -
     assert after == before
 
 
-@pytest.mark.parametrize("text", ["", "null", '"', "\\u0000", "\n", "é", "𝄞", "{}", "%s", "a" * 10_000])
+@pytest.mark.parametrize("text", ["", "null", '"', "\\u0000", "\n", "é", "𝄞", "{}", "%s", "a" * 4_000])
 def test_odd_texts_come_through_the_queue(text: str) -> None:
     """Texts that look like something else stay texts."""
     values = dict.fromkeys(PERHAPS, None) | {"text": text, "mixed": text}

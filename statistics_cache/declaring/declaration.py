@@ -33,6 +33,7 @@ T = TypeVar("T")
 MAX_REMEMBERED = 4_096  # calls whose variant is kept; a dashboard has tens, and each is a few kB
 MAX_REMEMBERED_SIZE = 1_000  # bytes of a call's arguments: the long texts that one might hold are validated each time
 MAX_NAME = 100  # characters; keys stay readable and the database column short
+MAX_SHOWN = 200  # characters of a call's parameters in a message
 PLAIN = frozenset({str, int, bool, NoneType})  # values that can be told apart by type and equality alone
 
 
@@ -54,16 +55,27 @@ class Variant:
     @property
     def json(self) -> str:
         """Give the parameters as one canonical JSON object."""
-        return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in self.texts.items()) + "}"
+        return canonical_json(self.texts)
+
+    @property
+    def shown(self) -> str:
+        """Give the parameters as a message shows them: long ones without their middle."""
+        text = self.json
+        return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN // 2]}…{text[-MAX_SHOWN // 2 :]}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Declaration(Generic[P, T]):
-    """A typed function and the options it was declared with; None means the setting of that name."""
+    """A typed function and the options it was declared with; None means the setting of that name.
+
+    `max_parameters` gives the setting MAX_PARAMETERS, which lies above this floor. `run` tells one run of the
+    function's module from another.
+    """
 
     function: Callable[P, T]
     parameters: Parameters
     result: TypeAdapter[T]
+    max_parameters: Callable[[], int]
     explicit_name: str | None = None
     ttl: timedelta | None = None
     stale_ttl: timedelta | None = None
@@ -135,7 +147,7 @@ class Declaration(Generic[P, T]):
         """Validate a call into its variant. Raises ParameterError."""
         try:
             kept = {name: self.parameters.keep(name, it) for name, it in self.parameters.bind(args, kwargs).items()}
-            texts = {name: each.text for name, each in kept.items()}
+            texts = self.check_size({name: each.text for name, each in kept.items()})
         except ParameterError as error:
             raise ParameterError(f"{self.name}: {error}") from error
         scopes = tuple(self.scope({name: kept[name].value for name in shape}) for shape in self.shapes)
@@ -159,9 +171,19 @@ class Declaration(Generic[P, T]):
     def some(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
         """Give the JSON text of each parameter that is named; one omitted or None means any. Raises ParameterError."""
         try:
-            return self.parameters.spell(self.parameters.bind_some(args, kwargs))
+            return self.check_size(self.parameters.spell(self.parameters.bind_some(args, kwargs)))
         except ParameterError as error:
             raise ParameterError(f"{self.name}: {error}") from error
+
+    def check_size(self, texts: dict[str, str]) -> dict[str, str]:
+        """Give JSON texts by name back. Raises ParameterError for more than MAX_PARAMETERS: each row keeps them."""
+        size, most = len(canonical_json(texts).encode()), self.max_parameters()
+        if size > most:
+            raise ParameterError(
+                f"its parameters have {size:,} bytes as JSON, more than MAX_PARAMETERS ({most:,}). "
+                "Pass less, such as the key of a row that holds the rest, or raise MAX_PARAMETERS."
+            )
+        return texts
 
     def scope(self, values: Mapping[str, Any]) -> str:
         """Name the scope of validated values: equal values, which a database takes for one, name one scope."""
@@ -240,6 +262,11 @@ class Declaration(Generic[P, T]):
             return self.mappings("hydrate=", self.hydrate() if callable(self.hydrate) else self.hydrate)
         except ParameterError as error:
             raise DeclarationError(str(error)) from error
+
+
+def canonical_json(texts: Mapping[str, str]) -> str:
+    """Write JSON texts by name as one JSON object."""
+    return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in texts.items()) + "}"
 
 
 def share_of(key: str) -> float:

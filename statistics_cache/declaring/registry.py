@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from statistics_cache.exceptions import DeclarationError, UnknownStatistic
 
 from .declaration import Declaration
-from .parameters import did_you_mean
+from .parameters import did_you_mean, short
 
 
 class Declared(Protocol):
@@ -50,7 +50,7 @@ class Registry(Generic[D]):
     def get(self, name: str) -> D:
         """Give the statistic of a name. Raises UnknownStatistic with the nearest one."""
         if name not in self.named:
-            raise UnknownStatistic(f"there is no statistic {name!r}.{did_you_mean(name, self.named)}")
+            raise UnknownStatistic(f"there is no statistic {short(name)}.{did_you_mean(name, self.named)}")
         return self.named[name]
 
     def select(self, patterns: Iterable[str]) -> list[D]:

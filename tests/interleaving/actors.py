@@ -12,6 +12,7 @@ from statistics_cache import reading, upkeep
 from statistics_cache.api import Statistic
 from statistics_cache.changing import checking, delivering
 from statistics_cache.cold import changelog
+from statistics_cache.conf import max_parameters
 from statistics_cache.declaring.declaration import Declaration, read_function
 from statistics_cache.declaring.keys import generation_key
 from statistics_cache.declaring.sources import read_sources
@@ -45,6 +46,7 @@ def declare(
         function=function,
         parameters=parameters,
         result=result,
+        max_parameters=max_parameters,
         explicit_name=name,
         ttl=timedelta(minutes=5),
         stale_ttl=timedelta(hours=1),
