@@ -4,19 +4,24 @@ import json
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Literal
+from io import StringIO
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
 from celery import current_app
+from django.core.management import call_command
 from hypothesis import given, reject
 from hypothesis import strategies as st
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Json
+from pydantic.alias_generators import to_camel
 
 from statistics_cache import ParameterError, statistic
 from statistics_cache.api import registry
 from statistics_cache.broker import queue
 from statistics_cache.broker.queue import Wanted
 from statistics_cache.broker.schedule import REFRESH
+from statistics_cache.cold import rows as cold
 from statistics_cache.declaring.declaration import Variant
 from statistics_cache.entry import Generations
 from tests.messages import Messages
@@ -28,6 +33,18 @@ class Mixed(Enum):
 
     ONE = 1
     TEXT = "1"
+
+
+class Camel(BaseModel):
+    """A model whose JSON has other names."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+    total_count: int
+
+
+def day_of(value: object) -> object:
+    """Take a day of a month for the day; what it gives, it would not take."""
+    return date(2026, 1, int(value)) if isinstance(value, str) and len(value) < 3 else value
 
 
 def plain(text: str, number: int, flag: bool, day: date, amount: Decimal, one: UUID, color: Color, kind: Mixed) -> int:
@@ -101,6 +118,26 @@ def test_an_optional_parameter_comes_through_the_queue(values: dict[str, Any]) -
     """None stays None, and what JSON could confuse stays what it is."""
     before, after = through_the_queue(perhaps, values)
     assert after == before
+
+
+def nested(raw: Json[dict[str, int]], read: Camel, day: Annotated[date, BeforeValidator(day_of)] = "7") -> str:  # type: ignore[assignment]
+    """Have parameters that are written otherwise than they are validated."""
+    raw["more"] = 1
+    return f"{len(raw)} {read.total_count} {day}"
+
+
+@pytest.mark.django_db(databases=["default", "postgres"])
+def test_what_is_validated_from_another_form_comes_through_the_queue() -> None:
+    """A worker, a row and a command read what was written, and validate nothing twice."""
+    declared: Any = statistic(name="tests.sent")(nested)
+    assert declared('{"a": 1}', Camel(totalCount=3)) == "2 3 2026-01-07"
+    variant, restored = through_the_queue(nested, {"raw": '{"a": 1}', "read": Camel(totalCount=3)})
+    assert declared.declaration.call(variant) == declared.declaration.call(restored) == "2 3 2026-01-07"
+    assert declared.declaration.restore('{"raw":"{}","read":{"total_count":1}}').texts["day"] == '"2026-01-07"'
+    (stored,) = cold.stored_variants(declared.declaration, {})
+    assert stored == [variant]
+    call_command("refresh_statistics", "tests.sent", "--force", stdout=(told := StringIO()))
+    assert "refreshed 1" in told.getvalue()
 
 
 @pytest.mark.parametrize("text", ["", "null", '"', "\\u0000", "\n", "é", "𝄞", "{}", "%s", "a" * 4_000])

@@ -3,7 +3,8 @@
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -145,17 +146,28 @@ class Declaration(Generic[P, T]):
 
     def new_variant(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Variant:
         """Validate a call into its variant. Raises ParameterError."""
+        with self.naming():
+            return self.variant_of(self.parameters.bind(args, kwargs))
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Name the statistic in a ParameterError."""
         try:
-            kept = {name: self.parameters.keep(name, it) for name, it in self.parameters.bind(args, kwargs).items()}
-            texts = self.check_size({name: each.text for name, each in kept.items()})
+            yield
         except ParameterError as error:
             raise ParameterError(f"{self.name}: {error}") from error
+
+    def variant_of(self, values: Mapping[str, Any]) -> Variant:
+        """Give the variant of validated values. Raises ParameterError where JSON cannot keep one."""
+        kept = {name: self.parameters.keep(name, value) for name, value in values.items()}
+        texts = self.check_size({name: each.text for name, each in kept.items()})
         scopes = tuple(self.scope({name: kept[name].value for name in shape}) for shape in self.shapes)
         return Variant(texts, entry_key(self.name, texts), scopes)
 
     def restore(self, params: str) -> Variant:
         """Give the variant of stored or sent parameters, which are its `json`. Raises ParameterError."""
-        return self.new_variant((), self.parameters.restore(params))
+        with self.naming():
+            return self.variant_of(self.parameters.restore(params))
 
     def mappings(self, place: str, given: Any) -> list[Mapping[str, Any]]:
         """Give mappings of parameters back. Raises ParameterError for what is none, with what to write instead."""
@@ -170,10 +182,8 @@ class Declaration(Generic[P, T]):
 
     def some(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
         """Give the JSON text of each parameter that is named; one omitted or None means any. Raises ParameterError."""
-        try:
+        with self.naming():
             return self.check_size(self.parameters.spell(self.parameters.bind_some(args, kwargs)))
-        except ParameterError as error:
-            raise ParameterError(f"{self.name}: {error}") from error
 
     def check_size(self, texts: dict[str, str]) -> dict[str, str]:
         """Give JSON texts by name back. Raises ParameterError for more than MAX_PARAMETERS: each row keeps them."""

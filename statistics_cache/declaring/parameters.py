@@ -63,13 +63,16 @@ class Parameters:
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Give every parameter's validated value, defaults included. Raises ParameterError by name."""
+        return {name: self.validate(name, value) for name, value in self._whole(args, kwargs).items()}
+
+    def _whole(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         try:
             bound = self.named.bind(*args, **kwargs)
         except TypeError as error:
             self.refuse_unknown(kwargs)
             raise ParameterError(f"{error}. Its parameters are {self.signature}.") from error
         bound.apply_defaults()
-        return {name: self.validate(name, value) for name, value in bound.arguments.items()}
+        return bound.arguments
 
     def bind_some(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Give the validated values of the parameters that are named; one omitted or None means any."""
@@ -130,12 +133,15 @@ class Parameters:
         return given
 
     def restore(self, text: str) -> dict[str, Any]:
-        """Read the values of a stored JSON object, as `spell` wrote them. Raises ParameterError."""
+        """Read every parameter's value from a stored JSON object, as `spell` wrote it; what is not there has its
+        default. Raises ParameterError."""
         given = self.parse(text)
         try:
-            return self.read({name: json.dumps(value) for name, value in given.items()})
+            values = self.read({name: json.dumps(value) for name, value in given.items()})
         except ValidationError as error:
             raise ParameterError(f"{short(text)} are no parameters of now: {error.errors()[0]['msg']}.") from error
+        whole = self._whole((), values)
+        return {name: values[name] if name in values else self.validate(name, whole[name]) for name in whole}
 
     def example(self) -> str:
         """Give a JSON object that names the first parameter, for messages."""

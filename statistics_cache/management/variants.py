@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from statistics_cache.cold import rows as cold
-from statistics_cache.declaring.declaration import Variant
+from statistics_cache.declaring.declaration import Variant, canonical_json
 from statistics_cache.exceptions import ParameterError
 
 from .base import Chosen
@@ -37,7 +37,7 @@ def whole_call(chosen: Chosen) -> Variant | None:
     """Give the variant that a call with the chosen parameters means, defaults filled in; None if one has none."""
     declaration, texts = chosen
     try:
-        return declaration.new_variant((), declaration.parameters.read(texts))
+        return declaration.restore(canonical_json(texts))
     except ParameterError:
         return None
 
