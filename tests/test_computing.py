@@ -9,6 +9,7 @@ from django.core.cache import caches
 from django.db import OperationalError, transaction
 from django.db.models import Q, Sum
 from time_machine import Traveller
+from typing_extensions import TypedDict
 
 from statistics_cache import PayloadError, TokenError, computing, statistic
 from statistics_cache.changing import checking
@@ -129,9 +130,21 @@ def totals() -> dict[str, int]:
     return Paint.objects.filter(color="mauve").aggregate(total=Sum("litres"))
 
 
+class Totals(TypedDict):
+    """What `aggregate` gives, by names."""
+
+    total: int
+
+
+def named() -> Totals:
+    """Return it in a dict with names."""
+    return Totals(total=totals()["total"])
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
+        (named, r"tests\.nothing: field 'total' of its value cannot be stored: it is None \(`Sum` of no rows\?\)"),
         (total, r"tests\.nothing: it returned None \(`Sum` of no rows\?\)"),
         (totals, r"tests\.nothing: field 'total' of its value cannot be stored: it is None \(`Sum` of no rows\?\)"),
     ],

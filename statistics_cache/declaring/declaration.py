@@ -218,7 +218,7 @@ class Declaration(Generic[P, T]):
             return keep(self.result, value)
         except NotEqual as error:
             expected = self.result.core_schema.get("cls")
-            if expected and isinstance(value, dict):
+            if expected and isinstance(value, dict) and self.result.core_schema["type"] != "typed-dict":
                 message = f"{self.name}: result is a dict; give a {expected.__name__}."
                 raise PayloadError(message) from error
             place = f"field {short(error.path)} of its value" if error.path else "its value"
