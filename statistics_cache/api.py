@@ -12,7 +12,8 @@ from .changing import byhand, receiving
 from .changing.byhand import Tier
 from .cold import rows as cold
 from .conf import limits, max_parameters
-from .declaring.declaration import Declaration, check_name, read_function
+from .declaring.declaration import Declaration, check_name
+from .declaring.functions import read_function
 from .declaring.registry import Registry
 from .declaring.sources import Scope, read_sources
 from .entry import Answer, Entry

@@ -13,7 +13,8 @@ from statistics_cache.api import Statistic
 from statistics_cache.changing import checking, delivering
 from statistics_cache.cold import changelog
 from statistics_cache.conf import max_parameters
-from statistics_cache.declaring.declaration import Declaration, read_function
+from statistics_cache.declaring.declaration import Declaration
+from statistics_cache.declaring.functions import read_function
 from statistics_cache.declaring.keys import generation_key
 from statistics_cache.declaring.sources import read_sources
 from statistics_cache.entry import Answer
