@@ -1,7 +1,7 @@
 """JSON texts that come back equal: the only form in which parameters and values are stored or compared."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
@@ -69,7 +69,7 @@ def keep_as(form: Mapping[str, bool], adapter: TypeAdapter[T], value: object, *,
         raise NotEqual(tuple(NAMED_FIELD.findall(str(error))[:1]), str(error)) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        reason = IS_NONE if first["input"] is None else f"its JSON is refused: {first['msg']}"
+        reason = IS_NONE if holds_none(value, first["loc"]) else f"its JSON is refused: {first['msg']}"
         raise NotEqual(first["loc"], reason) from error
     except ValueError as error:  # infinities that a model's config writes as they are
         raise NotEqual((), f"its text is no JSON: {error}") from error
@@ -86,6 +86,16 @@ def read(adapter: TypeAdapter[T], text: str) -> T:
         return adapter.validate_json(text, by_alias=False, by_name=True)
     except (ValueError, *OF_VALIDATORS):
         return adapter.validate_json(text)
+
+
+def holds_none(value: Any, path: Iterable[Any]) -> bool:
+    """Tell whether a path into a value leads to None; infinities are None in its JSON alone."""
+    try:
+        for step in path:
+            value = value[step] if isinstance(value, Mapping | Sequence) else getattr(value, step)
+    except (AttributeError, LookupError, TypeError):  # an alias, or the name of a union's member
+        return False
+    return value is None
 
 
 def difference(one: Any, other: Any, *, exact: bool) -> tuple[Any, ...] | None:

@@ -215,14 +215,14 @@ class Rate(BaseModel):
     """A model that computes a field and refuses to be given it."""
 
     model_config = ConfigDict(extra="forbid")
-    hits: int
+    hits: float
     reads: int
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def ratio(self) -> float:
         """Give a number that is in the JSON and no field."""
-        return self.hits / self.reads
+        return (self.hits or 0) / self.reads
 
 
 class Raw(BaseModel):
@@ -290,11 +290,24 @@ def test_what_truly_cannot_come_back_is_refused_by_its_field() -> None:
     with pytest.raises(NotEqual) as error:
         keep(TypeAdapter(Hidden), Hidden(shown=1, hidden=2))
     assert error.value.path == "hidden"
-    broken: Any = Rate(hits=1, reads=1)
-    broken.hits = Decimal(1)
     with pytest.raises(NotEqual) as error:
-        keep(TypeAdapter(list[Rate]), [broken])
-    assert error.value.path == "hits"
+        keep(TypeAdapter(list[Rate]), [Rate(hits=float("inf"), reads=1)])
+    assert error.value.path == "0.hits"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason"),
+    [
+        (dict[str, list[float]], {"a": [1, None]}, "it is None"),
+        (list[Rate], [Rate.model_construct(hits=None, reads=1)], "it is None"),  # type: ignore[arg-type]
+        (dict[str, list[float]], {"a": [1, float("inf")]}, "its JSON is refused"),
+        (list[Rate], [Rate(hits=float("nan"), reads=1)], "its JSON is refused"),
+    ],
+)
+def test_none_is_told_from_what_json_has_no_number_for(kind: Any, value: Any, reason: str) -> None:
+    """Both are null in JSON, and the cure is another."""
+    with pytest.raises(NotEqual, match=reason):
+        keep(TypeAdapter(kind), value)
 
 
 def test_computed_fields_are_in_the_text_where_they_may() -> None:
