@@ -1,7 +1,9 @@
 """`@statistic` and what it leaves: every verb, one line each."""
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from datetime import timedelta
+from importlib import import_module
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
 
 from . import computing, peeking, reading, tokens, upkeep
@@ -9,8 +11,9 @@ from .broker import queue
 from .changing import byhand, receiving
 from .changing.byhand import Tier
 from .cold import rows as cold
-from .conf import limits
-from .declaring.declaration import Declaration, check_name, read_function
+from .conf import limits, max_parameters
+from .declaring.declaration import Declaration, check_name
+from .declaring.functions import read_function
 from .declaring.registry import Registry
 from .declaring.sources import Scope, read_sources
 from .entry import Answer, Entry
@@ -57,6 +60,10 @@ class Statistic(Generic[P, T]):
         self.__qualname__ = declaration.function.__qualname__
         self.__module__ = declaration.function.__module__
         self.__wrapped__ = declaration.function
+
+    def __reduce__(self) -> tuple[Callable[[str, str], "Statistic[..., Any]"], tuple[str, str]]:
+        """Be pickled and copied as a function is: by module and name."""
+        return find, (self.__module__, self.name)
 
     def __repr__(self) -> str:
         """Name the statistic."""
@@ -154,7 +161,7 @@ class Statistic(Generic[P, T]):
 
     def variants(self) -> list[Mapping[str, Any]]:
         """Give the variants that `hydrate=` names, each a mapping of parameters."""
-        return list(self.declaration.grid())
+        return deepcopy(list(self.declaration.grid()))
 
     def hydrate(self) -> list[Answer[T]]:
         """Make every variant that `hydrate=` names fresh: promoted where the database proves it, else computed."""
@@ -183,6 +190,12 @@ class Statistic(Generic[P, T]):
 
 
 registry: Registry[Statistic[..., Any]] = Registry()
+
+
+def find(module: str, name: str) -> Statistic[..., Any]:
+    """Give the statistic of a name, which a module declares. Raises UnknownStatistic, ImportError."""
+    import_module(module)
+    return registry.get(name)
 
 
 def statistic(
@@ -237,9 +250,11 @@ def statistic(
                     time_limit=time_limit,
                     using=using,
                     visible_to=check_visible_to(visible_to),
+                    max_parameters=max_parameters,
                 )
             )
-            registry.add(cast("Statistic[..., Any]", declared))
+            if former := registry.add(cast("Statistic[..., Any]", declared)):
+                receiving.unwatch(former.declaration)
             receiving.watch(declared.declaration)
         except DeclarationError as error:
             raise DeclarationError(f"{place}: {error}") from error

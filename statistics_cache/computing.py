@@ -171,7 +171,7 @@ def give_despite_failure(declaration: Declaration[..., T], variant: Variant, end
         return ended.found.answer()
     text = ended.row.last_error if ended.row else ""
     raise ComputeFailed(
-        f"{declaration.name} {variant.json}: its last compute failed ({text}). It is tried again soon; "
+        f"{declaration.name} {variant.shown}: its last compute failed ({text}). It is tried again soon; "
         "call .refresh(…) to try at once."
     )
 
@@ -184,7 +184,7 @@ def give_overdue(declaration: Declaration[..., T], variant: Variant, ended: Sear
     if (answer := fly(declaration, variant, name, flight, ended, look, monotonic())) is not None:
         return answer
     raise ComputeTimeout(
-        f"{declaration.name} {variant.json}: another compute of it took longer than WAIT_TIMEOUT "
+        f"{declaration.name} {variant.shown}: another compute of it took longer than WAIT_TIMEOUT "
         f"({settings().WAIT_TIMEOUT:g} s). Raise WAIT_TIMEOUT, hydrate it, or give it a stale_ttl above its ttl."
     )
 
@@ -210,9 +210,10 @@ def compute(
     started = perf_counter()
     try:
         with frame(declaration, variant, began) as used:
-            value = declaration.call(variant)
+            returned = declaration.call(variant)
         cost = perf_counter() - started
-        payload = check_size(declaration, declaration.encode(value))
+        payload, value = declaration.encode(returned)
+        check_size(declaration, payload)
     except Exception as error:
         is_recorded = captured is not None and fail(declaration, variant, ended, captured, error, flight)
         if retries and not is_recorded and isinstance(error, cold.OUTAGES):

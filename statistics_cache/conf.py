@@ -39,6 +39,7 @@ class Settings(BaseModel):
     TICK: Seconds = Field(30, description="How often beat sends the tick.")
     BATCH: int = Field(500, ge=1, description="How many refreshes one tick queues at most.")
     MAX_PAYLOAD: int = Field(1_000_000, ge=1, description="How many bytes a value may have as JSON.")
+    MAX_PARAMETERS: int = Field(10_000, ge=1, description="How many bytes a call's parameters may have as JSON.")
     MAX_ENTRIES: int = Field(100_000, ge=1, description="How many rows of a statistic are kept; the tick prunes.")
     QUEUE: str | None = Field(None, min_length=1, description="The queue of refreshes; None leaves it to Celery.")
     LEASE_TTL: Seconds = Field(60, description="How long a process that was killed may keep others from its entry.")
@@ -111,6 +112,11 @@ def check_size(declaration: Declaration[..., Any], payload: str) -> str:
             "Return less, split it by a parameter, or raise MAX_PAYLOAD."
         )
     return payload
+
+
+def max_parameters() -> int:
+    """Give the setting MAX_PARAMETERS, as it is now."""
+    return settings().MAX_PARAMETERS
 
 
 def limits(declaration: Declaration[..., Any]) -> Limits:

@@ -4,7 +4,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from .declaring.declaration import FINGERPRINT_LENGTH, MAX_NAME
+from .declaring.declaration import MAX_NAME
+from .declaring.fingerprint import FINGERPRINT_LENGTH
 from .declaring.keys import MAX_LENGTH
 
 KEPT_COSTS = 24  # the last computes an entry remembers, for its sparkline

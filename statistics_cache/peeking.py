@@ -106,7 +106,7 @@ def to_entry(declaration: Declaration[..., T], variant: Variant, found: Found[T]
     copy, given = found.copy, found.answer()
     return Entry(
         statistic=declaration.name,
-        parameters=variant.values,
+        parameters=declaration.arguments(variant),
         value=given.value,
         state=given.state,
         reason=given.reason,

@@ -9,6 +9,7 @@ from .cold.transactions import is_dirty
 from .computing import capture, copy_of, keep
 from .conf import check_size, settings
 from .declaring.declaration import Declaration, Variant
+from .declaring.parameters import short
 from .entry import Capture
 from .exceptions import TokenError
 
@@ -40,7 +41,7 @@ def token(declaration: Declaration[..., Any], variant: Variant) -> str:
 
 def put(declaration: Declaration[..., T], variant: Variant, value: T, token_text: str | None) -> bool:
     """Store a value computed elsewhere under its token and tell whether it was stored."""
-    payload = check_size(declaration, declaration.encode(value))
+    payload = check_size(declaration, declaration.encode(value).text)
     if not settings().ENABLED:
         return False
     captured = read_token(declaration, variant, token_text) if token_text else capture(declaration, variant).captured
@@ -53,12 +54,13 @@ def read_token(declaration: Declaration[..., Any], variant: Variant, text: str) 
         given = TOKEN.validate_json(text)
     except ValidationError as error:
         raise TokenError(
-            f"{declaration.name}: {text!r} is no token. Take one by .token(…) before computing."
+            f"{declaration.name}: {short(text)} is no token. Take one by .token(…) before computing."
         ) from error
     expected = Token(declaration.name, declaration.fingerprint, variant.json, given.captured)
     if given != expected:
         raise TokenError(
-            f"{declaration.name}: the token is of {given.statistic} {given.parameters}, schema {given.schema}, "
-            f"not of {variant.json}, schema {declaration.fingerprint}. Take one for these parameters."
+            f"{declaration.name}: the token is of {short(given.statistic)} {short(given.parameters)}, "
+            f"schema {short(given.schema)}, not of {variant.shown}, schema {declaration.fingerprint}. "
+            "Take one for these parameters."
         )
     return given.captured

@@ -53,13 +53,13 @@ def test_the_hot_read(commands: Commands, queries: Queries, monkeypatch: pytest.
 
 
 def test_the_cold_read(commands: Commands, queries: Queries) -> None:
-    """One round trip and one statement, then one to promote."""
+    """One round trip and one statement, then one to promote, and to keep the generation."""
     stock(Color.RED)
     stock.clear(tier="hot")
     commands()
     with queries(1):
         assert stock.answer(Color.RED).tier == "cold"
-    assert commands() == {"mget": 1, "set": 1}
+    assert commands() == {"mget": 1, "set": 1, "pexpire": 1}
 
 
 def test_get_many_hot(commands: Commands, queries: Queries) -> None:
@@ -78,7 +78,7 @@ def test_get_many_cold(commands: Commands, queries: Queries) -> None:
     commands()
     with queries(1):
         stock.get_many(VARIANTS)
-    assert commands() == {"mget": 1, "set": 4}
+    assert commands() == {"mget": 1, "set": 4, "pexpire": 4}
 
 
 def test_a_compute(commands: Commands, queries: Queries) -> None:
@@ -87,4 +87,4 @@ def test_a_compute(commands: Commands, queries: Queries) -> None:
     commands()
     with queries(2 + 1 + 3):
         stock(Color.BLUE, doubled=True)
-    assert commands() == {"mget": 2, "set": 2, "eval": 1, "get": 1, "del": 1}
+    assert commands() == {"mget": 2, "set": 2, "eval": 1, "get": 1, "del": 1, "pexpire": 1}

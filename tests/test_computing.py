@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 from django.db import OperationalError, transaction
-from django.db.models import Q
+from django.db.models import Q, Sum
 from time_machine import Traveller
+from typing_extensions import TypedDict
 
-from statistics_cache import PayloadError, TokenError, computing, statistic
+from statistics_cache import PayloadError, TokenError, computing, statistic, underway
 from statistics_cache.changing import checking
 from statistics_cache.cold import rows as cold
 from statistics_cache.hot import entries as hot
@@ -118,6 +119,42 @@ def test_a_dict_is_no_model() -> None:
     assert stock.entry(Color.RED) is None
 
 
+def total() -> int:
+    """Return what `Sum` gives where there are no rows."""
+    found: int = Paint.objects.filter(color="mauve").aggregate(total=Sum("litres"))["total"]
+    return found
+
+
+def totals() -> dict[str, int]:
+    """Return it in a dict, as `aggregate` does."""
+    return Paint.objects.filter(color="mauve").aggregate(total=Sum("litres"))
+
+
+class Totals(TypedDict):
+    """What `aggregate` gives, by names."""
+
+    total: int
+
+
+def named() -> Totals:
+    """Return it in a dict with names."""
+    return Totals(total=totals()["total"])
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (named, r"tests\.nothing: field 'total' of its value cannot be stored: it is None \(`Sum` of no rows\?\)"),
+        (total, r"tests\.nothing: it returned None \(`Sum` of no rows\?\)"),
+        (totals, r"tests\.nothing: field 'total' of its value cannot be stored: it is None \(`Sum` of no rows\?\)"),
+    ],
+)
+def test_none_is_called_none(function: Any, message: str) -> None:
+    """An aggregate of no rows is the likeliest reason for a value that is none, and is named."""
+    with pytest.raises(PayloadError, match=message):
+        statistic(name="tests.nothing")(function)()
+
+
 def test_refresh_computes_whatever_is_stored() -> None:
     """`refresh` computes and stores, also where the entry is fresh."""
     stock(Color.RED)
@@ -195,7 +232,7 @@ def test_a_statistic_that_does_not_name_its_sources_is_told_of_once(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Using a statistic whose sources are not declared is one line in the log, naming both and the models."""
-    monkeypatch.setattr(computing, "_told", set())
+    monkeypatch.setattr(underway, "_told", set())
     outer = statistic(name="tests.outer_without_sources")(outer_without_sources)
     for _ in range(3):
         outer.refresh()

@@ -1,7 +1,9 @@
 """What is too large or too many: refused by name, or pruned, before a server suffers."""
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +11,16 @@ from django.core.cache import caches
 from django.db import connections
 from time_machine import Traveller
 
-from statistics_cache import ComputeFailed, PayloadError, statistic, upkeep
+from statistics_cache import (
+    ComputeFailed,
+    ParameterError,
+    PayloadError,
+    TokenError,
+    UnknownStatistic,
+    statistic,
+    upkeep,
+)
+from statistics_cache.api import registry
 from statistics_cache.cold import rows as cold
 from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticEntry
@@ -51,6 +62,55 @@ def test_a_value_that_is_set_is_measured_too(conf: Any) -> None:
     with pytest.raises(PayloadError, match="MAX_PAYLOAD"):
         text.set(99, result="x" * 99)
     assert StatisticEntry.objects.filter(statistic="tests.text").exclude(payload=None).count() == 0
+
+
+def test_parameters_above_the_limit_are_an_error(conf: Any) -> None:
+    """Whoever gives them, the error names statistic, size and limit in few words; nothing is computed or stored."""
+    conf(MAX_PARAMETERS=100)
+    echoed: Any = statistic(name="tests.echo")(echo)
+    most, more = "x" * 90, "x" * 91  # {"text":"…"} has 11 characters more
+    assert echoed("x" * 89) == echoed("ä" * 44) == 1
+    ways: list[Callable[[], Any]] = [
+        *(partial(verb, most) for verb in (echoed, echoed.answer, echoed.get, echoed.entry, echoed.refresh)),
+        *(partial(verb, more) for verb in (echoed.refresh_later, echoed.token, echoed.invalidate, echoed.clear)),
+        partial(echoed.get_many, [{"text": most}]),
+        partial(echoed.set, most, result=1),
+        partial(echoed.declaration.restore, json.dumps({"text": most})),
+        partial(echoed, "ä" * 45),
+    ]
+    for way in ways:
+        with pytest.raises(
+            ParameterError, match=r"tests\.echo: its parameters have 1\d\d bytes as JSON.*MAX_PARAMETERS"
+        ):
+            way()
+    assert Computed.of("echo") == StatisticEntry.objects.filter(statistic="tests.echo").count() == 2
+
+
+def echo(text: str) -> int:
+    """Have as many variants as there are texts."""
+    Computed.note("echo")
+    return 1
+
+
+def test_a_message_shows_the_ends_of_long_parameters(conf: Any) -> None:
+    """Errors and log lines are read by people: what a call was given is shown in part."""
+    failing: Any = statistic(name="tests.failing", ttl=timedelta(minutes=5))(fail)
+    with pytest.raises(ValueError, match="no"):
+        failing("x" * 5_000)
+    with pytest.raises(ComputeFailed, match="x…x") as error:
+        failing("x" * 5_000)
+    assert len(str(error.value)) < 500
+    with pytest.raises(TokenError) as refusal:
+        failing.set("x", result=1, token=failing.token("x" * 5_000))
+    assert len(str(refusal.value)) < 500
+    with pytest.raises(UnknownStatistic) as unknown:
+        registry.get("x" * 5_000)
+    assert len(str(unknown.value)) < 500 + sum(map(len, registry.named))
+
+
+def fail(text: str) -> int:
+    """Never have a value."""
+    raise ValueError("no")
 
 
 def test_a_hot_copy_above_the_limit_is_a_miss() -> None:

@@ -180,15 +180,16 @@ def begin_task() -> None:
     tasks.tick.pop_request()
 
 
-def told_by(begin: Asked, backend: Backend) -> Answer[Stock]:
-    """Give what is answered in a thread that has begun so, while another entry is computed."""
+def told_by(begin: Asked, backend: Backend) -> tuple[Answer[Stock], bool]:
+    """Give what is answered in a thread that has begun so, while another entry is computed, and whether the database
+    was asked."""
 
-    def ask() -> Answer[Stock]:
+    def ask() -> tuple[Answer[Stock], bool]:
         begin()
+        connections[backend.database].ensure_connection()  # which asks whose it is
         with CaptureQueriesContext(connections[backend.database]) as asked:
             answer = shelf.answer(Color.RED)
-        assert bool(len(asked)) == (answer.tier != "hot")
-        return answer
+        return answer, len(asked) > 0
 
     with computing_blue() as elsewhere:
         return elsewhere(ask)  # type: ignore[no-any-return]
@@ -198,17 +199,19 @@ def told_by(begin: Asked, backend: Backend) -> Answer[Stock]:
 def test_a_server_s_thread_is_believed(begin: Asked, backend: Backend, clock: Traveller) -> None:
     """A request, a task, and who says so, read as ever while something is computed: hot, and stale."""
     shelf(Color.RED)
-    assert told_by(begin, backend).tier == "hot"
+    answer, was_asked = told_by(begin, backend)
+    assert (answer.tier, was_asked) == ("hot", False)
     clock.shift(301)
-    assert told_by(begin, backend).state == "stale"
+    assert told_by(begin, backend)[0].state == "stale"
 
 
 def test_any_other_thread_asks_the_database(backend: Backend, clock: Traveller) -> None:
     """A thread of which nothing is known gets what is proved, else what it computes; an eager task tells nothing."""
     shelf(Color.RED)
-    assert told_by(tasks.tick.apply, backend).tier == "cold"
+    answer, was_asked = told_by(tasks.tick.apply, backend)
+    assert (answer.state, was_asked) == ("fresh", True)
     clock.shift(301)
-    assert told_by(bool, backend).tier == "computed"
+    assert told_by(bool, backend)[0].tier == "computed"
 
 
 def test_after_a_compute_every_thread_is_believed(backend: Backend) -> None:

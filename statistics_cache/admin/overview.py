@@ -148,7 +148,7 @@ class Sums:
             return self.add_up(name, variant)
         if (name, scopes) not in self.known:
             own = tuple(scope for scope in scopes.split(SCOPE_SEPARATOR) if scope)
-            self.known[name, scopes] = self.add_up(name, Variant({}, {}, key, own))
+            self.known[name, scopes] = self.add_up(name, Variant({}, key, own))
         return self.known[name, scopes]
 
     def add_up(self, name: str, variant: Variant) -> tuple[Generations, float]:

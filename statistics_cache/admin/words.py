@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from enum import Enum
 from keyword import iskeyword
+from typing import Any
 
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.entry import Limits, Reason, State, is_time
@@ -109,7 +110,10 @@ def snippet(declaration: Declaration[..., object], variant: Variant) -> str:
     """Give the lines that read a variant from anywhere."""
     function = declaration.function
     modules = {function.__name__: function.__module__}
-    arguments = [argument(declaration, name, spell(variant, name, modules)) for name in variant.values]
+    values = declaration.arguments(variant)
+    arguments = [
+        argument(declaration, name, spell(values[name], text, modules)) for name, text in variant.texts.items()
+    ]
     names: dict[str, list[str]] = defaultdict(list)
     for name, module in sorted(modules.items()):
         names[module].append(name)
@@ -123,12 +127,12 @@ def argument(declaration: Declaration[..., object], name: str, text: str) -> str
     return text if kind is kind.POSITIONAL_ONLY else f"{name}={text}"
 
 
-def spell(variant: Variant, name: str, modules: dict[str, str]) -> str:
+def spell(value: Any, text: str, modules: dict[str, str]) -> str:
     """Write a value as code: a member by its name, whose module is noted; all else as calls take it from JSON."""
-    value, kind = variant.values[name], type(variant.values[name])
+    kind = type(value)
     if is_named(value) and modules.setdefault(kind.__name__, kind.__module__) == kind.__module__:
         return f"{kind.__name__}.{value.name}"
-    return repr(json.loads(variant.texts[name]))
+    return repr(json.loads(text))
 
 
 def is_named(value: object) -> bool:

@@ -42,8 +42,7 @@ def invalidate(declaration: Declaration[..., Any], texts: Mapping[str, str], cau
 def hot_scope_of(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> str:
     """Give the narrowest scope in which all variants with these parameters lie."""
     shape = declaration.widest_shape(texts)
-    adapters = declaration.parameters.adapters
-    return declaration.scope({name: adapters[name].validate_json(texts[name]) for name in shape})
+    return declaration.scope(declaration.parameters.read({name: texts[name] for name in shape}))
 
 
 def clear(

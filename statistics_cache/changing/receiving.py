@@ -53,6 +53,16 @@ def watch(declaration: Declaration[..., Any]) -> None:
         attend(found.table)
 
 
+def unwatch(declaration: Declaration[..., Any]) -> None:
+    """Log no change of a declaration's sources any more: another one has taken its place.
+
+    Receivers stay connected, and find nobody who watches.
+    """
+    WATCHED.discard(declaration)
+    for watches in WATCHES.values():
+        watches[:] = [each for each in watches if each.declaration is not declaration]
+
+
 def attend(table: type[Model]) -> None:
     """Have the writes of a table told: by statements, or by the signals of every model that writes it."""
     if is_source(table) or is_through(table):

@@ -2,27 +2,27 @@
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from hashlib import sha256
 from itertools import islice
 from sys import getsizeof
-from types import FunctionType
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, get_type_hints
+from typing import Any, Generic, Literal, ParamSpec, TypeVar
 from zlib import crc32
 
 from django.apps import apps
-from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
-from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic import TypeAdapter, ValidationError
 
 from statistics_cache.exceptions import DeclarationError, ParameterError, PayloadError
 
+from .fingerprint import fingerprint
 from .keys import CLEARED, INVALIDATED, entry_key, filter_scope, scope_text
 from .parameters import Parameters, plain_identity, short
 from .parts import Names, has_equals, one_of_equals, parts_of, spell_parts
-from .roundtrip import NotEqual, to_json
+from .roundtrip import Kept, NotEqual, keep, read
 from .sources import Source, shapes
 
 P = ParamSpec("P")
@@ -30,18 +30,18 @@ T = TypeVar("T")
 
 MAX_REMEMBERED = 4_096  # calls whose variant is kept; a dashboard has tens, and each is a few kB
 MAX_REMEMBERED_SIZE = 1_000  # bytes of a call's arguments: the long texts that one might hold are validated each time
-FINGERPRINT_LENGTH = 12  # 48 bits: only the schemas that one statistic ever had must differ
 MAX_NAME = 100  # characters; keys stay readable and the database column short
+MAX_SHOWN = 200  # characters of a call's parameters in a message
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One validated set of parameters: what it is called with, and where it is stored.
+    """One validated set of parameters: the JSON text of each, and where it is stored. Their values are made anew for
+    each who wants them (`Declaration.arguments`).
 
     `ones` are its `texts` as all equal values share them; `parts` are the combinations of them that name a part.
     """
 
-    values: dict[str, Any]
     texts: dict[str, str]
     key: str
     scopes: tuple[str, ...]
@@ -75,16 +75,27 @@ class Variant:
     @property
     def json(self) -> str:
         """Give the parameters as one canonical JSON object."""
-        return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in self.texts.items()) + "}"
+        return canonical_json(self.texts)
+
+    @property
+    def shown(self) -> str:
+        """Give the parameters as a message shows them: long ones without their middle."""
+        text = self.json
+        return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN // 2]}…{text[-MAX_SHOWN // 2 :]}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Declaration(Generic[P, T]):
-    """A typed function and the options it was declared with; None means the setting of that name."""
+    """A typed function and the options it was declared with; None means the setting of that name.
+
+    `max_parameters` gives the setting MAX_PARAMETERS, which lies above this floor. `run` tells one run of the
+    function's module from another.
+    """
 
     function: Callable[P, T]
     parameters: Parameters
     result: TypeAdapter[T]
+    max_parameters: Callable[[], int]
     explicit_name: str | None = None
     ttl: timedelta | None = None
     stale_ttl: timedelta | None = None
@@ -97,6 +108,11 @@ class Declaration(Generic[P, T]):
     using: str | None = None
     visible_to: Callable[[Any], bool] | None = None
     remembered: dict[Any, Variant] = field(default_factory=dict, repr=False)
+    run: Any = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Note which run of its module this is of: running it again gives the module another spec."""
+        object.__setattr__(self, "run", getattr(sys.modules.get(self.function.__module__), "__spec__", None))
 
     @cached_property
     def name(self) -> str:
@@ -135,9 +151,7 @@ class Declaration(Generic[P, T]):
     @cached_property
     def fingerprint(self) -> str:
         """Identify the return type's JSON schema and the `version`: entries of another one are not read."""
-        schemas = [self.result.json_schema(mode=mode) for mode in ("validation", "serialization")]
-        text = json.dumps([schemas, str(self.version)], sort_keys=True)
-        return sha256(text.encode()).hexdigest()[:FINGERPRINT_LENGTH]
+        return fingerprint(self.result, self.version)
 
     def variant(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant:
         """Give the variant that a call means; calls of few plain values are remembered. Raises ParameterError."""
@@ -156,32 +170,40 @@ class Declaration(Generic[P, T]):
 
     def new_variant(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Variant:
         """Validate a call into its variant. Raises ParameterError."""
+        with self.naming():
+            return self.variant_of(self.parameters.bind(args, kwargs))
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Name the statistic in a ParameterError."""
         try:
-            values = self.parameters.bind(args, kwargs)
-            texts = self.parameters.spell(values)
-            ones = {name: self.one_text(name, values[name], text) for name, text in texts.items()}
+            yield
         except ParameterError as error:
             raise ParameterError(f"{self.name}: {error}") from error
-        scopes = tuple(scope_text({name: ones[name] for name in shape}) for shape in self.shapes)
-        return Variant(values, texts, entry_key(self.name, texts), scopes, ones, self.parts)
 
-    def one_text(self, name: str, value: Any, text: str) -> str:
-        """Give the text that all values share which equal this one; `text` is its own."""
+    def variant_of(self, values: Mapping[str, Any]) -> Variant:
+        """Give the variant of validated values. Raises ParameterError where JSON cannot keep one."""
+        kept = {name: self.parameters.keep(name, value) for name, value in values.items()}
+        texts = self.check_size({name: each.text for name, each in kept.items()})
+        ones = {name: self.one_text(name, *each) for name, each in kept.items()}
+        scopes = tuple(scope_text({name: ones[name] for name in shape}) for shape in self.shapes)
+        return Variant(texts, entry_key(self.name, texts), scopes, ones, self.parts)
+
+    def one_text(self, name: str, text: str, value: Any) -> str:
+        """Give the text that all values share which equal this one, whose own text is given."""
         one = one_of_equals(value)
         return text if one is value else self.parameters.spell({name: one})[name]
 
     def ones(self, texts: Mapping[str, str]) -> dict[str, str]:
         """Give the texts that all equal values share, of parameters by their own texts, in the signature's order."""
-        adapters = self.parameters.adapters
+        values = self.parameters.read(texts)
         return {
-            name: self.one_text(name, adapters[name].validate_json(texts[name]), texts[name])
-            for name in adapters
-            if name in texts
+            name: self.one_text(name, texts[name], values[name]) for name in self.parameters.adapters if name in texts
         }
 
     def has_equals(self, name: str, text: str) -> bool:
         """Tell whether a value equal to that of a text may have another text."""
-        return has_equals(self.parameters.adapters[name].validate_json(text))
+        return has_equals(self.parameters.read({name: text})[name])
 
     def part(self, kind: str, texts: Mapping[str, str]) -> str:
         """Name the filter scope of all variants that have these parameters. Raises ParameterError where there is none,
@@ -194,7 +216,8 @@ class Declaration(Generic[P, T]):
 
     def restore(self, params: str) -> Variant:
         """Give the variant of stored or sent parameters, which are its `json`. Raises ParameterError."""
-        return self.new_variant((), self.parameters.restore(params))
+        with self.naming():
+            return self.variant_of(self.parameters.restore(params))
 
     def mappings(self, place: str, given: Any) -> list[Mapping[str, Any]]:
         """Give mappings of parameters back. Raises ParameterError for what is none, with what to write instead."""
@@ -209,31 +232,46 @@ class Declaration(Generic[P, T]):
 
     def some(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
         """Give the JSON text of each parameter that is named; one omitted or None means any. Raises ParameterError."""
-        try:
-            return self.parameters.spell(self.parameters.bind_some(args, kwargs))
-        except ParameterError as error:
-            raise ParameterError(f"{self.name}: {error}") from error
+        with self.naming():
+            return self.check_size(self.parameters.spell(self.parameters.bind_some(args, kwargs)))
+
+    def check_size(self, texts: dict[str, str]) -> dict[str, str]:
+        """Give JSON texts by name back. Raises ParameterError for more than MAX_PARAMETERS: each row keeps them."""
+        size, most = len(canonical_json(texts).encode()), self.max_parameters()
+        if size > most:
+            raise ParameterError(
+                f"its parameters have {size:,} bytes as JSON, more than MAX_PARAMETERS ({most:,}). "
+                "Pass less, such as the key of a row that holds the rest, or raise MAX_PARAMETERS."
+            )
+        return texts
 
     def scope(self, values: Mapping[str, Any]) -> str:
         """Name the scope of validated values: equal values, which a database takes for one, name one scope."""
         named = [name for name in self.parameters.adapters if name in values]
         return scope_text(self.parameters.spell({name: one_of_equals(values[name]) for name in named}))
 
+    def arguments(self, variant: Variant) -> dict[str, Any]:
+        """Give a variant's values by name, made anew: what is done to them reaches nobody else."""
+        return self.parameters.read(variant.texts)
+
     def call(self, variant: Variant) -> T:
         """Call the plain function with a variant's values."""
-        bound = inspect.BoundArguments(self.parameters.signature, variant.values)
+        bound = inspect.BoundArguments(self.parameters.signature, self.arguments(variant))
         return self.function(*bound.args, **bound.kwargs)
 
-    def encode(self, value: T) -> str:
-        """Give a value's JSON text. Raises PayloadError, naming the field, where it would not come back equal."""
+    def encode(self, value: T) -> Kept[T]:
+        """Give a value's JSON text, and the value that everybody gets of it. Raises PayloadError, naming the field,
+        where it would not come back equal."""
+        if value is None:
+            raise PayloadError(f"{self.name}: it returned None (`Sum` of no rows?). Return a value, such as `… or 0`.")
         try:
-            return to_json(self.result, value)
+            return keep(self.result, value)
         except NotEqual as error:
             expected = self.result.core_schema.get("cls")
-            if expected and isinstance(value, dict):
+            if expected and isinstance(value, dict) and self.result.core_schema["type"] != "typed-dict":
                 message = f"{self.name}: result is a dict; give a {expected.__name__}."
                 raise PayloadError(message) from error
-            place = f"field {error.path!r} of its value" if error.path else "its value"
+            place = f"field {short(error.path)} of its value" if error.path else "its value"
             raise PayloadError(
                 f"{self.name}: {place} cannot be stored: {error.reason}. "
                 "Return what its annotation says, in types that JSON keeps."
@@ -242,7 +280,7 @@ class Declaration(Generic[P, T]):
     def decode(self, payload: str) -> T:
         """Give the value of a JSON text, made anew. Raises PayloadError."""
         try:
-            return self.result.validate_json(payload)
+            return read(self.result, payload)
         except ValidationError as error:
             raise PayloadError(f"{self.name}: a stored text is no value of it: {error.errors()[0]['msg']}.") from error
         except Exception as error:  # a validator of the user may raise anything at a text that it has not seen yet
@@ -286,6 +324,11 @@ class Declaration(Generic[P, T]):
             raise DeclarationError(str(error)) from error
 
 
+def canonical_json(texts: Mapping[str, str]) -> str:
+    """Write JSON texts by name as one JSON object."""
+    return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in texts.items()) + "}"
+
+
 def share_of(key: str) -> float:
     """Give the share of jitter of the variant that has a key."""
     return crc32(key.encode()) / 2**32
@@ -298,47 +341,3 @@ def check_name(name: str) -> str:
             f"{name!r} is no name for a statistic. Use dotted identifiers of at most {MAX_NAME} characters."
         )
     return name
-
-
-def read_function(function: Callable[P, T]) -> tuple[Parameters, TypeAdapter[T]]:
-    """Read a function's parameters and result from its annotations. Raises DeclarationError with the cure."""
-    if not isinstance(function, FunctionType):
-        raise DeclarationError(f"{function!r} is no function. Decorate a plain function with `@statistic()`.")
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise DeclarationError("it is `async def`. Declare a plain `def`; from async code call it by sync_to_async.")
-    if inspect.isgeneratorfunction(function):
-        raise DeclarationError("it is a generator. Return the value instead of yielding.")
-    if "." in function.__qualname__ or not function.__name__.isidentifier():
-        raise DeclarationError("it is a method, a nested function or a lambda. Move it to the top level of its module.")
-    try:
-        hints = get_type_hints(function, include_extras=True)
-    except NameError as error:
-        raise DeclarationError(f"an annotation cannot be resolved: {error}. Import it at run time.") from error
-    return Parameters(function, hints), read_result(hints)
-
-
-def read_result(hints: Mapping[str, Any]) -> TypeAdapter[Any]:
-    """Read the return annotation. Raises DeclarationError where None is a value: `get` gives None for a miss."""
-    if "return" not in hints:
-        raise DeclarationError("its result has no annotation. Annotate it, for example `-> int`.")
-    try:
-        adapter = TypeAdapter[Any](hints["return"])
-        adapter.json_schema()
-    except (PydanticSchemaGenerationError, PydanticUserError, PydanticInvalidForJsonSchema) as error:
-        raise DeclarationError(
-            f"its result {hints['return']!r} is nothing that pydantic keeps as JSON ({str(error).splitlines()[0]}). "
-            "Return a pydantic model."
-        ) from error
-    if accepts_none(adapter):
-        raise DeclarationError(
-            "its result may be None, which `get` gives for a miss. Return a model with an optional field."
-        )
-    return adapter
-
-
-def accepts_none(adapter: TypeAdapter[Any]) -> bool:
-    """Tell whether None is a value of the type."""
-    try:
-        return adapter.validate_python(None) is None
-    except ValidationError:
-        return False

@@ -15,7 +15,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from statistics_cache.exceptions import DeclarationError, ParameterError
 
-from .roundtrip import NotEqual, holds_nul, to_json
+from .roundtrip import Kept, NotEqual, holds_nul, keep, read
 
 RESERVED = frozenset({"allow_stale", "result", "token", "wait", "tier"})  # arguments of the verbs themselves
 PLAIN = frozenset({str, int, bool, NoneType})  # values that can be told apart by type and equality alone
@@ -33,6 +33,7 @@ class Parameters:
     def __init__(self, function: Callable[..., Any], hints: Mapping[str, Any]) -> None:
         """Read the signature. Raises DeclarationError, naming the parameter and the cure."""
         self.signature = inspect.signature(function)
+        self.named = inspect.Signature(list(map(by_name, self.signature.parameters.values())))
         self.hints = {name: hints.get(name) for name in self.signature.parameters}
         self.adapters: dict[str, TypeAdapter[Any]] = {}
         for name, parameter in self.signature.parameters.items():
@@ -63,19 +64,22 @@ class Parameters:
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Give every parameter's validated value, defaults included. Raises ParameterError by name."""
+        return {name: self.validate(name, value) for name, value in self._whole(args, kwargs).items()}
+
+    def _whole(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            bound = self.signature.bind(*args, **kwargs)
+            bound = self.named.bind(*args, **kwargs)
         except TypeError as error:
             self.refuse_unknown(kwargs)
             raise ParameterError(f"{error}. Its parameters are {self.signature}.") from error
         bound.apply_defaults()
-        return {name: self.validate(name, value) for name, value in bound.arguments.items()}
+        return bound.arguments
 
     def bind_some(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Give the validated values of the parameters that are named; one omitted or None means any."""
         self.refuse_unknown(kwargs)
         try:
-            named = self.signature.bind_partial(*args, **kwargs).arguments
+            named = self.named.bind_partial(*args, **kwargs).arguments
         except TypeError as error:
             raise ParameterError(f"{error}. Its parameters are {self.signature}.") from error
         return {name: self.validate(name, value) for name, value in named.items() if value is not None}
@@ -96,17 +100,22 @@ class Parameters:
 
     def spell(self, values: Mapping[str, Any]) -> dict[str, str]:
         """Give each value's JSON text. Two values that the type keeps apart never share one: what could is refused."""
-        return {name: self._text(name, value) for name, value in values.items()}
+        return {name: self.keep(name, value).text for name, value in values.items()}
 
-    def _text(self, name: str, value: object) -> str:
+    def keep(self, name: str, value: object) -> Kept[Any]:
+        """Give a value's JSON text, and what it decodes to. Raises ParameterError where there is none."""
         try:
-            text = to_json(self.adapters[name], value, exact=True)
+            kept = keep(self.adapters[name], value, exact=True)
         except NotEqual as error:
             message = f"parameter {name!r} is {short(value)}, which JSON cannot keep: {error.reason}."
             raise ParameterError(message) from error
-        if holds_nul(text):
+        if holds_nul(kept.text):
             raise ParameterError(f"parameter {name!r} holds NUL, which databases refuse. Remove it.")
-        return text
+        return kept
+
+    def read(self, texts: Mapping[str, str]) -> dict[str, Any]:
+        """Give the values of texts that `spell` or `keep` wrote, made anew."""
+        return {name: read(self.adapters[name], text) for name, text in texts.items()}
 
     def parse(self, text: str) -> dict[str, Any]:
         """Read parameters from a JSON object, as commands take them. Raises ParameterError."""
@@ -125,12 +134,15 @@ class Parameters:
         return given
 
     def restore(self, text: str) -> dict[str, Any]:
-        """Read the values of a stored JSON object, as `spell` wrote them. Raises ParameterError."""
+        """Read every parameter's value from a stored JSON object, as `spell` wrote it; what is not there has its
+        default. Raises ParameterError."""
         given = self.parse(text)
         try:
-            return {name: self.adapters[name].validate_json(json.dumps(value)) for name, value in given.items()}
+            values = self.read({name: json.dumps(value) for name, value in given.items()})
         except ValidationError as error:
             raise ParameterError(f"{short(text)} are no parameters of now: {error.errors()[0]['msg']}.") from error
+        whole = self._whole((), values)
+        return {name: values[name] if name in values else self.validate(name, whole[name]) for name in whole}
 
     def example(self) -> str:
         """Give a JSON object that names the first parameter, for messages."""
@@ -169,6 +181,12 @@ def has_unique_items(schema: object) -> bool:
     if isinstance(schema, dict):
         return schema.get("uniqueItems") is True or any(map(has_unique_items, schema.values()))
     return isinstance(schema, list) and any(map(has_unique_items, schema))
+
+
+def by_name(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Let a parameter that a function takes by position alone be named, too: JSON has names and nothing else."""
+    is_nameless = parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+    return parameter.replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD) if is_nameless else parameter
 
 
 def finite(name: str, hint: Any) -> Iterator[Any]:

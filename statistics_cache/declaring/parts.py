@@ -33,10 +33,13 @@ def one_of_equals(value: Any) -> Any:
 
     Gives the value itself where it is the one.
     """
-    if isinstance(value, Decimal):
-        return value.normalize() + 0
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.astimezone(UTC)
+    try:
+        if isinstance(value, Decimal):
+            return value.normalize() + 0
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            return value.astimezone(UTC)
+    except ArithmeticError:  # beyond all that UTC or a Decimal's context holds, and so beyond every column
+        return value
     if isinstance(value, float):
         return value + 0.0
     if type(value) in (list, tuple):

@@ -12,7 +12,8 @@ from redis import exceptions as redis
 
 from statistics_cache.breaker import Breaker
 from statistics_cache.conf import limits, settings
-from statistics_cache.declaring.declaration import FINGERPRINT_LENGTH, Declaration, Variant
+from statistics_cache.declaring.declaration import Declaration, Variant
+from statistics_cache.declaring.fingerprint import FINGERPRINT_LENGTH
 from statistics_cache.declaring.keys import EVERY_SCOPE, generation_key, hot_entry_key, space_of, tick_key
 from statistics_cache.entry import Copy, read_header, write_header
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from statistics_cache.cold import rows as cold
-from statistics_cache.declaring.declaration import Variant
+from statistics_cache.declaring.declaration import Variant, canonical_json
 from statistics_cache.exceptions import ParameterError
 
 from .base import Chosen
@@ -37,9 +37,8 @@ def matching(chosen: Chosen, grid: Mapping[str, Variant]) -> list[Variant]:
 def whole_call(chosen: Chosen) -> Variant | None:
     """Give the variant that a call with the chosen parameters means, defaults filled in; None if one has none."""
     declaration, texts = chosen
-    adapters = declaration.parameters.adapters
     try:
-        return declaration.new_variant((), {name: adapters[name].validate_json(text) for name, text in texts.items()})
+        return declaration.restore(canonical_json(texts))
     except ParameterError:
         return None
 

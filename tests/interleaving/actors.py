@@ -13,7 +13,9 @@ from statistics_cache.api import Statistic
 from statistics_cache.changing import byhand, checking, delivering
 from statistics_cache.cold import changelog
 from statistics_cache.cold.changelog import Change
-from statistics_cache.declaring.declaration import Declaration, read_function
+from statistics_cache.conf import max_parameters
+from statistics_cache.declaring.declaration import Declaration
+from statistics_cache.declaring.functions import read_function
 from statistics_cache.declaring.sources import read_sources
 from statistics_cache.entry import Answer
 from tests.models import Item, Order, Paint, Region
@@ -46,6 +48,7 @@ def declare(
         function=function,
         parameters=parameters,
         result=result,
+        max_parameters=max_parameters,
         explicit_name=name,
         ttl=timedelta(minutes=5),
         stale_ttl=timedelta(hours=1),

@@ -443,7 +443,7 @@ class Stoppable(ThreadPoolExecutor):
     def submit(self, *args: Any, **kwargs: Any) -> Any:
         """Tell, for CPython forgets a thread when it is interrupted while it starts one."""
         future = super().submit(*args, **kwargs)
-        if args[1].variant.values["size"] == 9:
+        if args[1].variant.texts["size"] == "9":
             self.full.set()
         return future
 
@@ -470,7 +470,7 @@ def test_what_one_thread_cannot_store_is_not_another_s_failure(monkeypatch: pyte
     err, store, meeting = Telling(), cold.store, threading.Barrier(2)
 
     def store_one(declaration: Any, variant: Variant, *args: Any) -> bool:
-        if variant.values["size"] == 1:
+        if variant.texts["size"] == "1":
             raise OperationalError("disk full")
         err.wait()
         return store(declaration, variant, *args)
