@@ -186,7 +186,7 @@ def follow(
         return None
     if landing.error is not None:
         raise landing.error
-    return Found(declaration.decode(landing.copy.payload), landing.copy, "fresh", None).answer("computed")
+    return Found(declaration.decode(landing.copy.payload), landing.copy, "fresh", None, time()).answer("computed")
 
 
 def shares(copy: Copy, mine: Capture, bounds: Limits) -> bool:

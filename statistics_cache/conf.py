@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Annotated, Any, NamedTuple, Self
 
 from django.conf import settings as django_settings
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .declaring.declaration import Declaration, Variant, share_of
 from .declaring.parameters import did_you_mean
@@ -13,6 +13,7 @@ from .entry import Found, Limits
 from .exceptions import PayloadError, SettingsError
 
 NOTHING: dict[str, Any] = {}
+FOR_EVER = 100 * 365 * 86_400.0  # seconds: what is longer means no more, and no server, lock or datetime counts as far
 
 
 def to_seconds(value: object) -> object:
@@ -20,7 +21,12 @@ def to_seconds(value: object) -> object:
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-Seconds = Annotated[float, BeforeValidator(to_seconds), Field(gt=0, allow_inf_nan=False)]
+def bounded(seconds: float) -> float:
+    """Take what is longer than 100 years for 100 years."""
+    return min(seconds, FOR_EVER)
+
+
+Seconds = Annotated[float, BeforeValidator(to_seconds), Field(gt=0, allow_inf_nan=False), AfterValidator(bounded)]
 
 
 class Settings(BaseModel):
@@ -153,8 +159,8 @@ def read_limits(declaration: Declaration[..., Any], conf: Settings) -> Limits:
 
     Of a ttl and a stale_ttl that contradict each other, the one from the settings gives way to the declared one.
     """
-    ttl = declaration.ttl.total_seconds() if declaration.ttl else conf.TTL
+    ttl = bounded(declaration.ttl.total_seconds()) if declaration.ttl else conf.TTL
     if declaration.stale_ttl is None:
         return Limits(ttl, max(conf.STALE_TTL, ttl), conf.PROOF_INTERVAL)
-    stale_ttl = declaration.stale_ttl.total_seconds()
+    stale_ttl = bounded(declaration.stale_ttl.total_seconds())
     return Limits(min(ttl, stale_ttl), stale_ttl, conf.PROOF_INTERVAL)

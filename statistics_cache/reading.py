@@ -161,7 +161,7 @@ def hot_hit(declaration: Declaration[..., T], read: hot.Read, bounds: Limits) ->
     """Give a hot copy that is fresh by itself, unless it is unreadable or this reader is the one to prove it early."""
     if read.copy is None or not believed(read.copy, read, bounds) or is_to_prove(read.copy, read.at, bounds):
         return None
-    return opened(declaration, read.copy, "fresh", None)
+    return opened(declaration, read.copy, "fresh", None, read.at)
 
 
 def believed(copy: Copy, read: hot.Read, bounds: Limits) -> bool:
@@ -179,10 +179,12 @@ def is_to_prove(copy: Copy, now: float, bounds: Limits) -> bool:
     return elapsed > EARLY and random() < ((elapsed - EARLY) / (1 - EARLY)) ** STEEPNESS
 
 
-def opened(declaration: Declaration[..., T], copy: Copy, state: State, reason: Reason | None) -> Found[T] | None:
-    """Decode a copy; None for one that is no value of the statistic, which is then a miss and replaced."""
+def opened(
+    declaration: Declaration[..., T], copy: Copy, state: State, reason: Reason | None, at: float
+) -> Found[T] | None:
+    """Decode a copy that was judged at a moment; None for what is no value of the statistic: a miss, then replaced."""
     try:
-        return Found(declaration.decode(copy.payload), copy, state, reason)
+        return Found(declaration.decode(copy.payload), copy, state, reason, at)
     except PayloadError:
         return None
 
@@ -221,7 +223,7 @@ def best(
     of_epoch = [copy for copy in copies if copy is not None and copy.database.epoch == proof.database.epoch]
     for copy in sorted(of_epoch, key=lambda copy: (copy.database == proof.database, copy.computed_at), reverse=True):
         state, reason = judge(copy, now, bounds, current=copy.database == proof.database)
-        if (found := opened(declaration, copy, state, reason)) is not None:
+        if (found := opened(declaration, copy, state, reason, now)) is not None:
             return found._replace(is_changed=copy.database != proof.database)
     return None
 
@@ -261,7 +263,7 @@ def search_without_database(declaration: Declaration[..., T], variant: Variant, 
         return Search(None)
     bounds = limits_of(declaration, variant)
     current = True if believed(copy, read, bounds) else None
-    return Search(opened(declaration, copy, *judge(copy, read.at, bounds, current=current)))
+    return Search(opened(declaration, copy, *judge(copy, read.at, bounds, current=current), read.at))
 
 
 def search_nothing(_: Declaration[..., T], __: Variant) -> Search[T]:

@@ -176,11 +176,13 @@ def to_look_at(declaration: Declaration[..., Any], grid: Mapping[str, Variant], 
 
 
 def is_wanted(declaration: Declaration[..., Any], variant: Variant, proof: proving.Proof, now: float) -> bool:
-    """Tell whether a variant is to be computed: there is none, its source has changed, or it is due."""
+    """Tell whether a variant is to be computed: there is none, its source has changed, it is due, or of the future."""
     if proof.row and proof.row.is_blocked(proof.database.generation, now):
         return False
     copy = proof.copy
-    return copy is None or copy.database != proof.database or is_due(declaration, variant, copy, now)
+    if copy is None or copy.database != proof.database or copy.is_of_the_future(now):
+        return True
+    return is_due(declaration, variant, copy, now)
 
 
 def is_due(declaration: Declaration[..., Any], variant: Variant, copy: Copy, now: float) -> bool:
