@@ -10,7 +10,7 @@ from statistics_cache.conf import settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import UNCHECKED_SCOPE
 from statistics_cache.entry import Copy, Generations, Row
-from statistics_cache.models import StatisticEntry, StatisticInvalidation
+from statistics_cache.models import StatisticEntry, StatisticInvalidation, in_utc
 
 from . import rows as cold
 from . import tables
@@ -138,7 +138,8 @@ def entries_sql(alias: str, schemas: int, keys: int, payloads: bool) -> str:
     quote = connections[alias].ops.quote_name
     columns = dict(zip(COLUMNS, map(quote, COLUMNS), strict=True))
     for name in ("computed_at", "retry_at"):  # what a datetime does not hold, such as infinity, is an error to read
-        columns[name] = f"CASE WHEN {columns[name]} BETWEEN '1970-01-01' AND '9999-12-30' THEN {columns[name]} END"
+        when = f"CASE WHEN {columns[name]} BETWEEN '1970-01-01' AND '9999-12-30' THEN {columns[name]} END"
+        columns[name] = in_utc(connections[alias], when)
     if not payloads:
         columns["payload"] = f"CASE WHEN {columns['payload']} IS NULL THEN NULL ELSE '' END"
     return (

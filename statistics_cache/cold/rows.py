@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings as django_settings
 from django.db import InterfaceError, InternalError, OperationalError, router
 from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
@@ -32,14 +31,13 @@ def alias_of(declaration: Declaration[..., Any]) -> str:
 
 
 def seconds_of(stored: datetime) -> float:
-    """Give a stored time in seconds since the Unix epoch; without time zones it is stored as of UTC."""
+    """Give a stored time in seconds since the Unix epoch; one without a zone is of UTC."""
     return (stored if stored.tzinfo else stored.replace(tzinfo=UTC)).timestamp()
 
 
 def time_for(seconds: float) -> datetime:
-    """Give a time as a DateTimeField stores it; one that no database holds is the first or the last that all do."""
-    aware = moment(min(max(seconds, 0.0), END_OF_TIME - A_DAY))
-    return aware if django_settings.USE_TZ else aware.replace(tzinfo=None)
+    """Give a time as a column takes it; one that no database holds is the first or the last that all do."""
+    return moment(min(max(seconds, 0.0), END_OF_TIME - A_DAY))
 
 
 def fence(copy: Copy, now: float) -> Q:
