@@ -200,8 +200,19 @@ def read_variant(declaration: Declaration[..., Any], key: str, params: str) -> V
 def unreadable(declaration: Declaration[..., Any]) -> list[int]:
     """Give the rows of the current schema whose parameters no call means any more."""
     rows = rows_of(alias_of(declaration), declaration.name).filter(schema=declaration.fingerprint)
-    stored = rows.values_list("pk", "key", "params").iterator()
+    stored = in_pages(rows, "key", "params")
     return [pk for pk, key, params in stored if read_variant(declaration, key, params) is None]
+
+
+def in_pages(rows: QuerySet[StatisticEntry], *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Give the primary key and some columns of rows, by primary key, each page by a statement of its own.
+
+    A cursor that outlives its statement is lost between two of them where a pooler lends each another connection.
+    """
+    last = 0
+    while page := list(rows.order_by("pk").filter(pk__gt=last).values_list("pk", *columns)[:PAGE]):
+        last = page[-1][0]
+        yield from page
 
 
 def matches(params: str, texts: Mapping[str, str]) -> bool:
