@@ -190,7 +190,14 @@ def load_transport(url: str | None) -> Any:
     try:
         return current_app.connection_for_write(url).transport
     except (LookupError, ImportError, AttributeError, ValueError) as error:  # what finding and importing a class raises
-        raise NoTransport(str(error.args[0] if error.args else error)) from error
+        raise NoTransport(lack_of(error)) from error
+
+
+def lack_of(error: Exception) -> str:
+    """Name what a transport lacks in words of our own: the error's may hold a part of a URL, and that of a password."""
+    if isinstance(error, ImportError):
+        return f"there is no module {error.name!r}" if error.name else "its module cannot be imported"
+    return "Celery knows no transport of its scheme" if isinstance(error, LookupError) else "its URL cannot be read"
 
 
 def take_note(name: str) -> bool:

@@ -8,6 +8,7 @@ from celery import current_app
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage
+from kombu.transport import TRANSPORT_ALIASES
 
 from statistics_cache.broker.queue import NoTransport, load_transport
 from statistics_cache.broker.schedule import is_late
@@ -67,11 +68,15 @@ def unreachable(url: str) -> Iterator[CheckMessage]:
     try:
         load_transport(url)
     except NoTransport as error:
-        scheme = url.partition(":")[0]  # the rest may hold a password
-        message = f"The transport of the broker {scheme}:// cannot be loaded ({error}): nothing is queued."
-        package = f"celery[{'redis' if url.startswith(REDIS) else scheme}]"
-        hint = f"Correct the scheme in CELERY_BROKER_URL, or install what it needs: pip install '{package}'."
+        message = f"The transport of the broker cannot be loaded ({error}): nothing is queued."
+        hint = f"Correct CELERY_BROKER_URL, or install what it needs: pip install 'celery[{extra_of(url)}]'."
         yield warning(9, message, hint)
+
+
+def extra_of(url: str) -> str:
+    """Give the extra of Celery that the transport of a URL is in, if Celery knows its scheme."""
+    scheme = url.partition(":")[0]
+    return "redis" if url.startswith(REDIS) else scheme if scheme in TRANSPORT_ALIASES else "redis"
 
 
 def servers() -> list[str]:

@@ -159,18 +159,18 @@ def test_another_broker_is_not_judged_as_these(address: str, celery: Celery) -> 
 @pytest.mark.parametrize(
     ("address", "parts"),
     [
-        ("redsi://:SECRET@127.0.0.1", ["redsi://", "No such transport: redsi", "Did you mean redis?"]),
+        ("SECRET://:SECRET@127.0.0.1", ["knows no transport of its scheme", "CELERY_BROKER_URL"]),
         (
             "bare://:SECRET@127.0.0.1",
-            ["bare://", "named 'tests.not_installed'", "pip install 'celery[bare]'"],
+            ["no module 'tests.not_installed'", "pip install 'celery[bare]'"],
         ),
-        (f"{NOWHERE};redis://127.0.0.1:port", ["redis://", "Port", "pip install 'celery[redis]'"]),
+        (f"{NOWHERE};redis://:SECRET/SECRET@127.0.0.1", ["URL cannot be read", "pip install 'celery[redis]'"]),
     ],
 )
 def test_a_broker_without_a_transport_is_reported(
     address: str, parts: list[str], celery: Celery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A scheme that Celery does not know, or whose packages are missing: with what to install, and no password."""
+    """A scheme that Celery does not know, or whose packages are missing: with what to install, no part of the URL."""
     monkeypatch.setitem(TRANSPORT_ALIASES, "bare", "tests.not_installed:Transport")
     celery(broker_url=address)
     said = text(found(9))
