@@ -291,7 +291,8 @@ def fail(
     except cold.OUTAGES as outage:
         store_failed.send_robust(sender=type(declaration), statistic=declaration.name, error=outage)
         return False
-    refresh_failed.send_robust(sender=type(declaration), statistic=declaration.name, key=variant.key, error=error)
+    facts = {"key": variant.key, "error": error, "parameters": tuple(variant.texts.values())}
+    refresh_failed.send_robust(sender=type(declaration), statistic=declaration.name, **facts)
     return True
 
 

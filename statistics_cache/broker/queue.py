@@ -164,6 +164,7 @@ def send(task: Any, wanted: Wanted) -> None:
     """
     declaration = wanted.declaration
     options: dict[str, Any] = {"expires": settings().LEASE_TTL, "ignore_result": True, "retry": False}
+    options["shadow"] = f"{REFRESH} {declaration.name}"  # what Celery's own log lines call it
     if wanted.forced:
         options |= {"expires": limits(declaration).stale_ttl, "headers": {ASKED_AT: time()}}
     if queue := declaration.queue or settings().QUEUE:
