@@ -103,7 +103,7 @@ def fail_with_parameters(color: Color) -> None:
 
 
 def test_above_debug_no_parameter_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A warning names statistic and error; in its text, of which the first line is shown, what was given is replaced."""
+    """A warning names statistic and error; in its text, whose first line is shown, what was given is replaced."""
     monkeypatch.setattr("tests.samples.count_stock", fail_with_parameters)
     with caplog.at_level(logging.INFO, logger="statistics_cache"), pytest.raises(ValueError, match="red"):
         stock(Color.RED)

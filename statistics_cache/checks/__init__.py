@@ -10,6 +10,9 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | E004 | the alias ignores exceptions: a failed delivery would look delivered |
 | E005 | the alias stores pickles, not text |
 | E006 | the alias reads from replicas, which run behind delivered changes |
+| E007 | redis-py is older than 6 |
+| E008 | the alias decodes responses: its client gives texts where bytes are wanted |
+| E009 | the alias has a CLIENT_CLASS that changes what is stored, or cannot count |
 | E011 | `using` names no entry of `DATABASES` |
 | E012 | a router sends a source, or the app's own models, to another database than the statistic's |
 | E021 | `depends_on` names no installed model |
@@ -34,11 +37,13 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | W014* | ENABLED is False: every call computes |
 | W015* | tasks run eagerly: readers do the work of workers |
 | W016* | statistics are to be hydrated, and no tick was seen lately |
+| W017* | the server is in cluster mode: it refuses commands over keys of several slots |
+| W018 | CELERY_ACCEPT_CONTENT lacks json: workers refuse every refresh and tick |
 """
 
 from django.core.checks import register
 
-from .broker import check_broker, check_broker_options, check_eager, check_tick, check_transport
+from .broker import check_broker, check_broker_options, check_content, check_eager, check_tick, check_transport
 from .cold_tier import check_databases, check_routers
 from .declarations import check_hydration, check_sources, check_ttls
 from .deployment import check_enabled, check_eviction, check_processes
@@ -53,7 +58,7 @@ for _check in (check_databases, check_routers, check_sources, check_hydration, c
     register(_check, TAG)
 for _check in (check_managers, check_database_writes):
     register(_check, TAG)
-for _check in (check_broker, check_transport, check_broker_options):
+for _check in (check_broker, check_transport, check_broker_options, check_content):
     register(_check, TAG)
 for _check in (check_processes, check_eviction, check_enabled, check_eager, check_tick):
     register(_check, TAG, deploy=True)

@@ -24,6 +24,7 @@ REDIS = ("redis", "sentinel", "valkey")  # what addresses begin with whose trans
 REDIS_OPTIONS = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
 AMQP = ("amqp", "pyamqp")  # amqps too
 AMQP_OPTIONS = {"read_timeout": 0.2, "write_timeout": 0.2, "max_retries": 0}  # one publish may wait three times
+JSON_CONTENT = {"json", "application/json"}
 OF_ONE_PROCESS = (LocMemCache, DummyCache)  # what another process notes there is not seen here
 
 
@@ -48,7 +49,7 @@ def check_broker_options(**_: Any) -> list[CheckMessage]:
 
 def without(number: int, kind: str, schemes: tuple[str, ...], options: Mapping[str, float]) -> list[CheckMessage]:
     """Report which of these options a broker of a kind lacks, if there is one of it."""
-    given = current_app.conf.broker_transport_options
+    given = current_app.conf.broker_transport_options or {}
     missing = {name: value for name, value in options.items() if given.get(name) is None}
     if not missing or not any(server.startswith(schemes) for server in servers()):
         return []
@@ -82,7 +83,21 @@ def extra_of(url: str) -> str:
 def servers() -> list[str]:
     """Give the addresses to which messages are sent: a text, several with semicolons between, or a list."""
     given: str | Iterable[str] = current_app.conf.broker_write_url or ()
-    return [part.strip() for part in (given.split(";") if isinstance(given, str) else given)]
+    return [str(part).strip() for part in (given.split(";") if isinstance(given, str) else given)]
+
+
+def check_content(**_: Any) -> list[CheckMessage]:
+    """Report workers that refuse what the app sends, which is JSON whatever CELERY_TASK_SERIALIZER is."""
+    given = current_app.conf.accept_content
+    if current_app.conf.task_always_eager or given is None or JSON_CONTENT & set(given):
+        return []
+    message = f"CELERY_ACCEPT_CONTENT is {given!r}, without 'json': workers refuse every refresh and every tick."
+    return [warning(18, message, f"Write CELERY_ACCEPT_CONTENT = {wanted(given)!r}.")]
+
+
+def wanted(given: Any) -> list[str]:
+    """Give what to write instead: a text was meant as one name."""
+    return list(dict.fromkeys([*([given] if isinstance(given, str) else map(str, given)), "json"]))
 
 
 def check_eager(**_: Any) -> list[CheckMessage]:

@@ -182,6 +182,21 @@ def test_a_broker_without_a_transport_is_reported(
     assert found(9) is None
 
 
+@pytest.mark.parametrize("given", [["msgpack"], ("pickle", "yaml"), [], "json"])
+def test_workers_that_take_no_json_are_reported(given: Any, celery: Celery) -> None:
+    """CELERY_ACCEPT_CONTENT without json, with the line to write; a text is no list."""
+    celery(broker_url=NOWHERE, broker_transport_options=OPTIONS, accept_content=given)
+    assert "'json'" in text(found(18))
+    assert f"CELERY_ACCEPT_CONTENT = {['json'] if given == 'json' else [*given, 'json']!r}" in text(found(18))
+
+
+@pytest.mark.parametrize("given", [["json"], {"application/json", "pickle"}, None])
+def test_workers_that_take_json_are_fine(given: Any, celery: Celery) -> None:
+    """By either name, among others; None takes all."""
+    celery(broker_url=NOWHERE, broker_transport_options=OPTIONS, accept_content=given)
+    assert found(18) is None
+
+
 def test_the_broker_that_is_published_to_counts(celery: Celery) -> None:
     """Where Celery has one broker for reading and one for writing, readers wait for the second."""
     celery(broker_url="amqp://127.0.0.1:1", broker_write_url=NOWHERE, broker_transport_options={})
