@@ -34,7 +34,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    ENABLED: bool = Field(default=True, description="False computes every call live and stores nothing.")
+    ENABLED: bool = Field(default=True, description="False computes every call live and writes nothing.")
     CACHE_ALIAS: str = Field("default", description="The entry of CACHES that is the hot tier.")
     KEY_PREFIX: str = Field("statistics", pattern=r"^[\w.:-]{1,20}$", description="The start of every hot key.")
     TTL: Seconds = Field(300, description="The age below which an entry is fresh.")
@@ -62,15 +62,16 @@ class Settings(BaseModel):
 
 
 class _Known(NamedTuple):
-    """A dict that was read, what it says, and the limits of statistics under it."""
+    """A dict that was read and a shallow copy of it, what it says, and the limits of statistics under it."""
 
     given: object
+    copy: object
     settings: Settings
     limits: dict[Declaration[..., Any], Limits]
 
 
 class _Memo:
-    """The last dict that was read; a new one (`override_settings`) is read anew."""
+    """The last dict that was read; a new one (`override_settings`), and one changed in place, is read anew."""
 
     last: _Known | None = None
 
@@ -78,8 +79,9 @@ class _Memo:
 def _known() -> _Known:
     given = getattr(django_settings, "STATISTICS_CACHE", NOTHING)
     last = _Memo.last
-    if last is None or given is not last.given:
-        last = _Memo.last = _Known(given, read_settings(given), {})
+    if last is None or given is not last.given or given != last.copy:
+        copy = dict(given) if isinstance(given, Mapping) else given
+        last = _Memo.last = _Known(given, copy, read_settings(copy), {})
     return last
 
 

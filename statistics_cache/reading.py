@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from . import computing
 from .changing import checking
+from .changing.migrating import make_good
+from .changing.ongoing import MISSED
 from .cold import proving
 from .cold import rows as cold
 from .cold.proving import Pair
@@ -150,6 +152,8 @@ def other_search(declaration: Declaration[..., Any]) -> Callable[..., Search[Any
     """Give what to search by where the hot tier is not to be asked first; None where it is, which is nearly always."""
     if not settings().ENABLED:
         return search_nothing
+    if MISSED and (alias := cold.alias_of(declaration)) in MISSED and not make_good(alias):
+        return search_nothing
     if computing.running() is not None:
         return search_inside
     if has_suspects() and is_dirty(cold.alias_of(declaration), declaration.name):
@@ -267,7 +271,7 @@ def search_without_database(declaration: Declaration[..., T], variant: Variant, 
 
 
 def search_nothing(_: Declaration[..., T], __: Variant) -> Search[T]:
-    """While the app is disabled, find nothing."""
+    """While the app is disabled, or what changed meanwhile is not made good, find nothing."""
     return Search(None)
 
 

@@ -50,9 +50,12 @@ class Ticked:
 def tick(declarations: Declarations) -> Ticked:
     """Fold the log, queue the hydrated variants that are wanted, prune what is expired.
 
-    Ticks at the same time do nothing twice. Nothing that readers are told depends on it. A database that is out costs
-    the others nothing: all is done for them, then its error is raised. (Note [What a tick costs])
+    Ticks at the same time do nothing twice, and none at all while the app is disabled. Nothing that readers are
+    told depends on it. A database that is out costs the others nothing: all is done for them, then its error is
+    raised. (Note [What a tick costs])
     """
+    if not settings().ENABLED:
+        return Ticked(0, 0, 0)
     homes = {cold.alias_of(declaration) for declaration in declarations} | {router.db_for_write(StatisticEntry)}
     out: Out = {}
     folded = [row for alias in sorted(homes) for row in unless_out(out, alias, fold, alias) or ()]

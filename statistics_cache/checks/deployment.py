@@ -87,5 +87,6 @@ def check_enabled(**_: Any) -> list[CheckMessage]:
         enabled = settings().ENABLED
     except SettingsError:  # E001 says so
         return []
-    message = "STATISTICS_CACHE['ENABLED'] is False: every call computes, and nothing is stored."
-    return [] if enabled else [warning(14, message, "Remove ENABLED, or set it to True.")]
+    message = "STATISTICS_CACHE['ENABLED'] is False: every call computes, nothing is stored, and no change is logged."
+    hint = "Remove ENABLED, or set it to True; once every process has, run `manage.py invalidate_statistics --all`."
+    return [] if enabled else [warning(14, message, hint)]

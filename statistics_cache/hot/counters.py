@@ -94,7 +94,7 @@ def add_up() -> None:
     """Add what this process has counted to the numbers of the hot tier, in one call; keep it while that is out."""
     tallies.flushed_at = monotonic()
     taken = tallies.take()
-    if not taken:
+    if not taken or not settings().ENABLED:
         return
     prefix = settings().KEY_PREFIX
     numbers = {count_key(prefix, *pair): number for pair, number in taken.items()}
