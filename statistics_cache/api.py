@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
 
+from django.apps import apps
+
 from . import computing, peeking, reading, tokens, upkeep
 from .broker import queue
 from .changing import byhand, receiving
@@ -17,6 +19,7 @@ from .entry import Answer, Entry
 from .exceptions import DeclarationError
 from .hot import counters
 from .hot import entries as hot
+from .signals import declared_late
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -183,6 +186,7 @@ class Statistic(Generic[P, T]):
 
 
 registry: Registry[Statistic[..., Any]] = Registry()
+late: dict[str, str] = {}  # the modules of statistics that were declared when all processes had loaded theirs
 
 
 def statistic(
@@ -239,6 +243,7 @@ def statistic(
                     visible_to=check_visible_to(visible_to),
                 )
             )
+            tell_if_late(declared.declaration)
             registry.add(cast("Statistic[..., Any]", declared))
             receiving.watch(declared.declaration)
         except DeclarationError as error:
@@ -246,6 +251,19 @@ def statistic(
         return declared
 
     return declare
+
+
+def tell_if_late(declaration: Declaration[..., Any]) -> None:
+    """Note, and tell of, what is declared when the apps are loaded already, in a module that they do not load.
+
+    Other processes, which do not import that module, neither log its changes nor refresh it.
+    """
+    module = declaration.function.__module__
+    if not apps.ready or module in {f"{app.name}.statistics" for app in apps.get_app_configs()}:
+        return
+    if declaration.name not in registry.named and declaration.name not in late:
+        late[declaration.name] = module
+        declared_late.send_robust(sender=type(declaration), statistic=declaration.name, module=module)
 
 
 def check_queue(queue: str | None) -> str | None:

@@ -40,6 +40,10 @@ store_failed = Signal()
 source_undeclared = Signal()
 """Sent once with `outer`, `inner` and `missing` (models) where a statistic uses another without naming its sources."""
 
+declared_late = Signal()
+"""Sent once with `statistic` and `module` where one is declared when the apps are loaded, in a module that they do not
+load: other processes neither log its changes nor refresh it."""
+
 hydration_failed = Signal()
 """Sent with `statistic`, `error` when the callable of `hydrate=` raises: nothing of it is hydrated at this tick."""
 
@@ -122,6 +126,13 @@ def log_source_undeclared(outer: str, inner: str, missing: str, **_: Any) -> Non
     """Log one line per pair of statistics."""
     facts = {"outer": outer, "inner": inner, "missing": missing}
     logger.warning("source undeclared: %s uses %s and not its %s", outer, inner, missing, extra=facts)
+
+
+@receiver(declared_late)
+def log_declared_late(statistic: str, module: str, **_: Any) -> None:
+    """Log one line per statistic."""
+    message = "declared late: %s: other processes do not import %s: move it to a module `statistics.py` of an app"
+    logger.warning(message, statistic, module, extra={"statistic": statistic, "module_name": module})
 
 
 @receiver(hydration_failed)

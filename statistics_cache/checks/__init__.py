@@ -39,13 +39,14 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | W016* | statistics are to be hydrated, and no tick was seen lately |
 | W017* | the server is in cluster mode: it refuses commands over keys of several slots |
 | W018 | CELERY_ACCEPT_CONTENT lacks json: workers refuse every refresh and tick |
+| W019 | a statistic is declared in a module that not all processes import |
 """
 
 from django.core.checks import register
 
 from .broker import check_broker, check_broker_options, check_content, check_eager, check_tick, check_transport
 from .cold_tier import check_databases, check_routers
-from .declarations import check_hydration, check_sources, check_ttls
+from .declarations import check_hydration, check_places, check_sources, check_ttls
 from .deployment import check_enabled, check_eviction, check_processes
 from .hot_tier import check_alias, check_connections, check_contract, check_settings
 from .sources import check_database_writes, check_managers
@@ -54,7 +55,7 @@ TAG = "statistics_cache"
 
 for _check in (check_settings, check_alias, check_contract, check_connections):
     register(_check, TAG)
-for _check in (check_databases, check_routers, check_sources, check_hydration, check_ttls):
+for _check in (check_databases, check_routers, check_places, check_sources, check_hydration, check_ttls):
     register(_check, TAG)
 for _check in (check_managers, check_database_writes):
     register(_check, TAG)
