@@ -36,7 +36,7 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | W013* | the server could not be asked what it evicts |
 | W014* | ENABLED is False: every call computes |
 | W015* | tasks run eagerly: readers do the work of workers |
-| W016* | statistics are to be hydrated, and no tick was seen lately |
+| W016* | statistics are to be hydrated, or messages wait for a worker, and no tick was seen lately |
 | W017* | the server is in cluster mode: it refuses commands over keys of several slots |
 | W018 | CELERY_ACCEPT_CONTENT lacks json: workers refuse every refresh and tick |
 | W019 | a statistic is declared in a module that not all processes import |

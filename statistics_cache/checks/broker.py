@@ -10,8 +10,8 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage
 from kombu.transport import TRANSPORT_ALIASES
 
-from statistics_cache.broker.queue import NoTransport, load_transport
-from statistics_cache.broker.schedule import is_late
+from statistics_cache.broker.queue import NoTransport, load_transport, outages
+from statistics_cache.broker.schedule import REFRESH, TICK, is_late
 from statistics_cache.conf import settings
 from statistics_cache.exceptions import SettingsError
 from statistics_cache.hot import entries as hot
@@ -109,22 +109,72 @@ def check_eager(**_: Any) -> list[CheckMessage]:
 
 
 def check_tick(**_: Any) -> list[CheckMessage]:
-    """Report that statistics are to be hydrated and no tick was seen lately."""
+    """Report that no tick was seen lately, though statistics are to be hydrated or messages wait for a worker."""
     alias, names = our_alias(), hydrated()
-    if alias is None or issubclass(alias.backend, OF_ONE_PROCESS) or not names:
+    if alias is None or issubclass(alias.backend, OF_ONE_PROCESS):
         return []
     last = hot.last_tick()
     if hot.breaker.is_open:  # W013 says so
         return []
     if last is not None and not is_late(last):
         return []
+    waiting = waiting_messages()
+    if not names and not sum(waiting.values()):
+        return []
     seen = "No tick was ever seen" if last is None else f"The last tick was seen {time() - last:,.0f} s ago"
-    message = f"{seen}, though {', '.join(names)} are to be hydrated: nothing is refreshed before it is asked for."
-    hint = (
-        "Run `celery -A … beat` and a worker, with CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE} in the settings "
-        "(from statistics_cache import BEAT_SCHEDULE)."
+    kept = (
+        f", though {', '.join(names)} are to be hydrated: nothing is refreshed before it is asked for" if names else ""
     )
-    return [warning(16, message, hint)]
+    left = "".join(f" {number:,} messages wait in the queue {queue!r}." for queue, number in waiting.items())
+    hint = (
+        f"Run `celery -A … worker --queues {','.join(waiting) or 'celery'}` and `celery -A … beat`, with "
+        "CELERY_BEAT_SCHEDULE = {**BEAT_SCHEDULE} in the settings (from statistics_cache import BEAT_SCHEDULE)."
+    )
+    return [warning(16, f"{seen}{kept}.{left}", hint)]
+
+
+def waiting_messages() -> dict[str, int]:
+    """Count what waits in the queues that our messages go to, as far as the broker tells."""
+    if current_app.conf.task_always_eager or not servers():
+        return {}
+    try:
+        is_out = outages()
+    except NoTransport:  # W009 says so
+        return {}
+    try:
+        with current_app.connection_for_write() as connection:
+            return {name: waiting_in(connection, name) for name in sorted(queues())}
+    except is_out:
+        return {}
+
+
+def queues() -> set[str]:
+    """Name the queues of ticks and refreshes: as declared, as set, or as Celery routes them."""
+    own = {declaration.queue or queue_of_settings() for declaration in declarations()}
+    return {*filter(None, own), routed(TICK), *({routed(REFRESH)} if None in own else ())}
+
+
+def queue_of_settings() -> str | None:
+    """Give the setting QUEUE."""
+    try:
+        return settings().QUEUE
+    except SettingsError:  # E001 says so
+        return None
+
+
+def routed(task: str) -> str:
+    """Name the queue that Celery sends a task to."""
+    options = current_app.amqp.router.route({}, task)
+    return str(getattr(options.get("queue"), "name", options.get("queue")) or current_app.conf.task_default_queue)
+
+
+def waiting_in(connection: Any, name: str) -> int:
+    """Count the messages in a queue; there are none in one that is not there."""
+    with connection.channel() as channel:
+        try:
+            return int(channel.queue_declare(queue=name, passive=True).message_count)
+        except connection.channel_errors:
+            return 0
 
 
 def hydrated() -> list[str]:

@@ -17,7 +17,8 @@ from statistics_cache import statistic
 from statistics_cache.api import registry
 from statistics_cache.checks import TAG
 from statistics_cache.hot import entries as hot
-from tests.samples import Color
+from tests.messages import Messages
+from tests.samples import Color, stock
 
 NOWHERE = "redis://127.0.0.1:1/5"  # no server is asked, except by the deploy checks: port 1 refuses at once
 OPTIONS = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
@@ -264,6 +265,21 @@ def test_where_nothing_hydrates_no_tick_is_missed(switch: str, conf: Any) -> Non
     conf(**{switch: True})
     assert found(16, deploy=True) is not None
     registry.named = {name: found for name, found in registry.named.items() if not found.declaration.hydrate}
+    assert found(16, deploy=True) is None
+
+
+@pytest.mark.usefixtures("on_valkey")
+@pytest.mark.django_db
+def test_what_waits_for_a_worker_is_told(conf: Any, messages: Messages) -> None:
+    """Where a worker listens to other queues: the queue by name, how many wait in it, and the line that starts one."""
+    conf(HYDRATION_ENABLED=False)
+    assert found(16, deploy=True) is None
+    stock.answer(Color.RED, wait=False)
+    stock.answer(Color.BLUE, wait=False)
+    said = text(found(16, deploy=True))
+    for part in ("2 messages wait in the queue 'statistics'", "worker --queues statistics"):
+        assert part in said
+    hot.note_tick(time())
     assert found(16, deploy=True) is None
 
 
