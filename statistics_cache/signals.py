@@ -73,6 +73,7 @@ def text_of(error: Exception, parameters: Iterable[str] = ()) -> str:
     except Exception:  # noqa: BLE001  (whatever a class of the user's own raises when it is written)
         lines = []
     text = without(lines[0], parameters)[:MAX_SHOWN] if lines else ""
+    text = "".join(each if each.isprintable() else "?" for each in text)  # what a terminal obeys, or cannot encode
     return f"{name}: {text}" if text else name
 
 

@@ -128,6 +128,7 @@ class Unwritable(ValueError):
         (ValueError(), (), "ValueError"),
         (ValueError(" \n"), (), "ValueError"),
         (Unwritable(), (), "Unwritable"),
+        (ValueError("\x1b[2J\0\ud800 gone"), (), "ValueError: ?[2J?? gone"),
         (ValueError("y" * 999), (), f"ValueError: {'y' * 200}"),
         (ValueError("3 of 13 are true"), ("3", "true", "null"), "ValueError: … of 13 are true"),
         (ValueError('a "b" c'), ('"a \\"b\\""', '""'), "ValueError: … c"),
