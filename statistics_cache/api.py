@@ -6,6 +6,8 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
 
+from django.apps import apps
+
 from . import computing, peeking, reading, tokens, upkeep
 from .broker import queue
 from .changing import byhand, receiving
@@ -20,6 +22,7 @@ from .entry import Answer, Entry
 from .exceptions import DeclarationError
 from .hot import counters
 from .hot import entries as hot
+from .signals import declared_late
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -190,6 +193,7 @@ class Statistic(Generic[P, T]):
 
 
 registry: Registry[Statistic[..., Any]] = Registry()
+late: dict[str, str] = {}  # the modules of statistics that were declared when all processes had loaded theirs
 
 
 def find(module: str, name: str) -> Statistic[..., Any]:
@@ -253,6 +257,7 @@ def statistic(
                     max_parameters=max_parameters,
                 )
             )
+            tell_if_late(declared.declaration)
             if former := registry.add(cast("Statistic[..., Any]", declared)):
                 receiving.unwatch(former.declaration)
             receiving.watch(declared.declaration)
@@ -261,6 +266,19 @@ def statistic(
         return declared
 
     return declare
+
+
+def tell_if_late(declaration: Declaration[..., Any]) -> None:
+    """Note, and tell of, what is declared when the apps are loaded already, in a module that they do not load.
+
+    Other processes, which do not import that module, neither log its changes nor refresh it.
+    """
+    module = declaration.function.__module__
+    if not apps.ready or module in {f"{app.name}.statistics" for app in apps.get_app_configs()}:
+        return
+    if declaration.name not in registry.named and declaration.name not in late:
+        late[declaration.name] = module
+        declared_late.send_robust(sender=type(declaration), statistic=declaration.name, module=module)
 
 
 def check_queue(queue: str | None) -> str | None:

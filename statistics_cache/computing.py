@@ -154,7 +154,7 @@ def follow(
     if landing.error is not None:
         raise landing.error
     use(declaration, variant, landing.copy.computed_at)
-    return Found(declaration.decode(landing.copy.payload), landing.copy, "fresh", None).answer("computed")
+    return Found(declaration.decode(landing.copy.payload), landing.copy, "fresh", None, time()).answer("computed")
 
 
 def shares(copy: Copy, mine: Capture, bounds: Limits) -> bool:
@@ -278,7 +278,8 @@ def fail(
     except cold.OUTAGES as outage:
         store_failed.send_robust(sender=type(declaration), statistic=declaration.name, error=outage)
         return False
-    refresh_failed.send_robust(sender=type(declaration), statistic=declaration.name, key=variant.key, error=error)
+    facts = {"key": variant.key, "error": error, "parameters": tuple(variant.texts.values())}
+    refresh_failed.send_robust(sender=type(declaration), statistic=declaration.name, **facts)
     return True
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Annotated, Any, NamedTuple, Self
 
 from django.conf import settings as django_settings
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .declaring.declaration import Declaration, Variant, share_of
 from .declaring.parameters import did_you_mean
@@ -13,6 +13,7 @@ from .entry import Found, Limits
 from .exceptions import PayloadError, SettingsError
 
 NOTHING: dict[str, Any] = {}
+FOR_EVER = 100 * 365 * 86_400.0  # seconds: what is longer means no more, and no server, lock or datetime counts as far
 
 
 def to_seconds(value: object) -> object:
@@ -20,7 +21,12 @@ def to_seconds(value: object) -> object:
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-Seconds = Annotated[float, BeforeValidator(to_seconds), Field(gt=0, allow_inf_nan=False)]
+def bounded(seconds: float) -> float:
+    """Take what is longer than 100 years for 100 years."""
+    return min(seconds, FOR_EVER)
+
+
+Seconds = Annotated[float, BeforeValidator(to_seconds), Field(gt=0, allow_inf_nan=False), AfterValidator(bounded)]
 
 
 class Settings(BaseModel):
@@ -28,7 +34,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    ENABLED: bool = Field(default=True, description="False computes every call live and stores nothing.")
+    ENABLED: bool = Field(default=True, description="False computes every call live and writes nothing.")
     CACHE_ALIAS: str = Field("default", description="The entry of CACHES that is the hot tier.")
     KEY_PREFIX: str = Field("statistics", pattern=r"^[\w.:-]{1,20}$", description="The start of every hot key.")
     TTL: Seconds = Field(300, description="The age below which an entry is fresh.")
@@ -57,15 +63,16 @@ class Settings(BaseModel):
 
 
 class _Known(NamedTuple):
-    """A dict that was read, what it says, and the limits of statistics under it."""
+    """A dict that was read and a shallow copy of it, what it says, and the limits of statistics under it."""
 
     given: object
+    copy: object
     settings: Settings
     limits: dict[Declaration[..., Any], Limits]
 
 
 class _Memo:
-    """The last dict that was read; a new one (`override_settings`) is read anew."""
+    """The last dict that was read; a new one (`override_settings`), and one changed in place, is read anew."""
 
     last: _Known | None = None
 
@@ -73,8 +80,9 @@ class _Memo:
 def _known() -> _Known:
     given = getattr(django_settings, "STATISTICS_CACHE", NOTHING)
     last = _Memo.last
-    if last is None or given is not last.given:
-        last = _Memo.last = _Known(given, read_settings(given), {})
+    if last is None or given is not last.given or given != last.copy:
+        copy = dict(given) if isinstance(given, Mapping) else given
+        last = _Memo.last = _Known(given, copy, read_settings(copy), {})
     return last
 
 
@@ -159,8 +167,8 @@ def read_limits(declaration: Declaration[..., Any], conf: Settings) -> Limits:
 
     Of a ttl and a stale_ttl that contradict each other, the one from the settings gives way to the declared one.
     """
-    ttl = declaration.ttl.total_seconds() if declaration.ttl else conf.TTL
+    ttl = bounded(declaration.ttl.total_seconds()) if declaration.ttl else conf.TTL
     if declaration.stale_ttl is None:
         return Limits(ttl, max(conf.STALE_TTL, ttl), conf.PROOF_INTERVAL)
-    stale_ttl = declaration.stale_ttl.total_seconds()
+    stale_ttl = bounded(declaration.stale_ttl.total_seconds())
     return Limits(min(ttl, stale_ttl), stale_ttl, conf.PROOF_INTERVAL)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from time import time
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 T_co = TypeVar("T_co", covariant=True)
@@ -61,9 +60,9 @@ class Copy(NamedTuple):
         """Give the seconds since the compute began; not below 0."""
         return max(0.0, now - self.computed_at)
 
-    def is_of_the_future(self, now: float) -> bool:
-        """Tell whether a clock stepped back since, by more than hosts differ."""
-        return self.computed_at > now + CLOCK_TOLERANCE
+    def is_of_the_future(self, now: float, ahead: float = 0.0) -> bool:
+        """Tell whether a clock stepped back since, by more than hosts differ and more than `ahead`: seconds."""
+        return self.computed_at > now + max(CLOCK_TOLERANCE, ahead)
 
 
 class Row(NamedTuple):
@@ -101,18 +100,19 @@ class Answer(NamedTuple, Generic[T_co]):
 
 
 class Found(NamedTuple, Generic[T_co]):
-    """The best copy there is, decoded, and what it is worth."""
+    """The best copy there is, decoded, and what it is worth at a moment (`at`, seconds since the Unix epoch)."""
 
     value: T_co
     copy: Copy
     state: State
     reason: Reason | None
+    at: float
     is_changed: bool = False  # whether its source has, whatever the reason is
 
     def answer(self, tier: Tier | None = None) -> Answer[T_co]:
-        """Give this as a reader sees it now."""
+        """Give this to a reader: the age is that of the moment at which the state was judged."""
         copy = self.copy
-        age, cost = timedelta(seconds=copy.age(time())), timedelta(seconds=copy.cost)
+        age, cost = timedelta(seconds=copy.age(self.at)), timedelta(seconds=copy.cost)
         return Answer(self.value, self.state, self.reason, tier or copy.tier, moment(copy.computed_at), age, cost)
 
 
@@ -171,10 +171,13 @@ class Limits(NamedTuple):
 def judge(copy: Copy, now: float, limits: Limits, *, current: bool | None) -> tuple[State, Reason | None]:
     """Give the state of a copy and the reason; `current` is what the database says of its token, None if it is out.
 
-    The first reason that holds is given: clock, source, age, unproven.
+    The first reason that holds is given: clock, source, age, unproven. Of what is further ahead than the proof interval
+    nobody can tell the age: it may be older than any stale_ttl allows.
     """
     if copy.age(now) >= limits.stale_ttl:
         return "expired", "age"
+    if copy.is_of_the_future(now, limits.proof):
+        return "expired", "clock"
     if copy.is_of_the_future(now):
         return "stale", "clock"
     if current is False:

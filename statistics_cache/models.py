@@ -1,8 +1,12 @@
 """The cold tier: entries, the log of invalidations, and the sums that the log is folded into."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.timezone import get_default_timezone
 
 from .declaring.declaration import MAX_NAME
 from .declaring.fingerprint import FINGERPRINT_LENGTH
@@ -19,6 +23,44 @@ class Undumped(models.Manager["models.Model"]):
         return super().get_queryset().none()
 
 
+class Moment(models.DateTimeField):  # type: ignore[type-arg]  # at run time it takes none
+    """A moment, stored exactly and read as aware, whatever USE_TZ and TIME_ZONE say. (Note [Whose zone])"""
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Take a moment; a naive one is, as everywhere in Django, of TIME_ZONE."""
+        given = super().get_prep_value(value)
+        is_naive = isinstance(given, datetime) and given.tzinfo is None
+        return given.replace(tzinfo=get_default_timezone()) if is_naive else given
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        """Give UTC to a database that keeps no zone."""
+        given = value if prepared else self.get_prep_value(value)
+        if isinstance(given, datetime) and connection.vendor != "postgresql":
+            given = given.astimezone(UTC).replace(tzinfo=None)
+        return super().get_db_prep_value(given, connection, prepared=True)
+
+    def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
+        """Have the database give UTC."""
+        return in_utc(compiler.connection, sql), params
+
+    def from_db_value(self, value: Any, _: Any, connection: Any) -> Any:
+        """Give an aware moment; a zone that Django has put on what has none is none of its own."""
+        if not isinstance(value, datetime):
+            return value
+        has_zone = value.tzinfo is not None and connection.vendor == "postgresql"
+        return value if has_zone else value.replace(tzinfo=UTC)
+
+    def deconstruct(self) -> Any:
+        """Be Django's own field to migrations: the column is the same."""
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.DateTimeField", args, kwargs
+
+
+def in_utc(connection: Any, sql: str) -> str:
+    """Have PostgreSQL give a moment in UTC: it gives what it keeps in the connection's zone."""
+    return f"({sql} AT TIME ZONE 'UTC')" if connection.vendor == "postgresql" else sql
+
+
 class StatisticEntry(models.Model):
     """One variant's stored value; a row without a payload only records a failure."""
 
@@ -32,13 +74,13 @@ class StatisticEntry(models.Model):
     payload = models.TextField(null=True, help_text="The value as JSON text, in the order it was computed in.")  # noqa: DJ001  (absent is not empty)
     generation = models.BigIntegerField(default=0, help_text="What the database's sum was before the compute.")
     epoch = models.BigIntegerField(default=0, help_text="The part of the generation that only clearing moves.")
-    computed_at = models.DateTimeField(null=True, help_text="The moment before the compute read anything.")
+    computed_at = Moment(null=True, help_text="The moment before the compute read anything.")
     cost = models.FloatField(default=0.0, help_text="Seconds that the last compute took.")
     costs = models.JSONField(default=list, help_text="Seconds of the last computes, oldest first.")
     reason = models.CharField(max_length=20, blank=True, help_text="Why it was computed.")
     failures = models.PositiveIntegerField(default=0, help_text="Computes that failed since the last success.")
     last_error = models.TextField(blank=True)
-    retry_at = models.DateTimeField(null=True, help_text="No compute is tried before this moment.")
+    retry_at = Moment(null=True, help_text="No compute is tried before this moment.")
     failed_generation = models.BigIntegerField(null=True, help_text="The generation at which the last compute failed.")
 
     objects = models.Manager()
@@ -77,7 +119,7 @@ class StatisticInvalidation(models.Model):
     jump = models.BigIntegerField(help_text="A random positive number: two histories never reach one sum.")
     cause = models.CharField(max_length=200, blank=True)
     via = models.TextField(null=True, help_text="The keys from which an unchecked row's scopes are read, as JSON.")  # noqa: DJ001  (checked is not empty)
-    created_at = models.DateTimeField(db_default=Now(), help_text="By the database's clock.")
+    created_at = Moment(db_default=Now(), help_text="By the database's clock.")
 
     objects = models.Manager()
     dumped = Undumped()
@@ -105,9 +147,9 @@ class StatisticScope(models.Model):
     scope = models.CharField(max_length=MAX_LENGTH, blank=True)
     base = models.BigIntegerField(default=0)
     last_cause = models.CharField(max_length=200, blank=True)
-    changed_at = models.DateTimeField(null=True)
-    folded_at = models.DateTimeField(null=True, help_text="When log rows were last added, by the database's clock.")
-    before = models.DateTimeField(null=True, help_text="What was computed before this moment was cleared by its age.")
+    changed_at = Moment(null=True)
+    folded_at = Moment(null=True, help_text="When log rows were last added, by the database's clock.")
+    before = Moment(null=True, help_text="What was computed before this moment was cleared by its age.")
 
     objects = models.Manager()
     dumped = Undumped()
@@ -142,3 +184,11 @@ class StatisticIdentity(models.Model):
     def __str__(self) -> str:
         """Give the number."""
         return str(self.number)
+
+
+# Note [Whose zone]
+# Under USE_TZ = False Django stores what the clock on the wall shows: the hour that autumn repeats comes twice, so that
+# a later compute would look earlier to the fence, and PostgreSQL takes a naive UTC for a time of TIME_ZONE. A database
+# may have a TIME_ZONE of its own under USE_TZ = True. Here a moment is passed with its zone to PostgreSQL and as UTC to
+# all others, and comes back as UTC. With the defaults that is what Django does, too, so that tables need no migration;
+# what an older version of this app has written in another zone is off by it, and is computed anew.

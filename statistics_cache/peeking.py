@@ -10,7 +10,7 @@ from .cold import rows as cold
 from .cold.proving import Pair
 from .conf import limits, limits_of
 from .declaring.declaration import Declaration, Variant
-from .entry import END_OF_TIME, Copy, Entry, Found, Reason, Row, State, judge
+from .entry import Copy, Entry, Found, Reason, Row, State, judge
 from .hot import entries as hot
 from .identity import known
 from .reading import best, is_learnt, rank, search_without_database
@@ -104,6 +104,7 @@ def look_at(declaration: Declaration[..., Any], variant: Variant, read: hot.Read
 def to_entry(declaration: Declaration[..., T], variant: Variant, found: Found[T], row: Row | None) -> Entry[T]:
     """Give a found copy with everything known of it."""
     copy, given = found.copy, found.answer()
+    left = timedelta(seconds=limits(declaration).stale_ttl) - given.age
     return Entry(
         statistic=declaration.name,
         parameters=declaration.arguments(variant),
@@ -114,7 +115,7 @@ def to_entry(declaration: Declaration[..., T], variant: Variant, found: Found[T]
         computed_at=given.computed_at,
         age=given.age,
         cost=given.cost,
-        expires_in=max(timedelta(0), timedelta(seconds=min(limits(declaration).stale_ttl, END_OF_TIME)) - given.age),
+        expires_in=timedelta(0) if given.state == "expired" else max(timedelta(0), left),
         generation=copy.database.generation,
         epoch=copy.database.epoch,
         schema=declaration.fingerprint,

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from . import computing, underway
 from .changing import checking
+from .changing.migrating import make_good
+from .changing.ongoing import MISSED
 from .cold import proving
 from .cold import rows as cold
 from .cold.proving import Pair
@@ -154,6 +156,8 @@ def other_search(declaration: Declaration[..., Any]) -> Callable[..., Search[Any
     """Give what to search by where the hot tier is not to be asked first; None where it is, which is nearly always."""
     if not settings().ENABLED:
         return search_nothing
+    if MISSED and (alias := cold.alias_of(declaration)) in MISSED and not make_good(alias):
+        return search_nothing
     if underway.running() is not None:
         return search_inside
     if has_suspects() and is_dirty(cold.alias_of(declaration), declaration.name):
@@ -165,7 +169,7 @@ def hot_hit(declaration: Declaration[..., T], read: hot.Read, bounds: Limits) ->
     """Give a hot copy that is fresh by itself, unless it is unreadable or this reader is the one to prove it early."""
     if read.copy is None or not believed(read.copy, read, bounds) or is_to_prove(read.copy, read.at, bounds):
         return None
-    return opened(declaration, read.copy, "fresh", None)
+    return opened(declaration, read.copy, "fresh", None, read.at)
 
 
 def believed(copy: Copy, read: hot.Read, bounds: Limits) -> bool:
@@ -183,10 +187,12 @@ def is_to_prove(copy: Copy, now: float, bounds: Limits) -> bool:
     return elapsed > EARLY and random() < ((elapsed - EARLY) / (1 - EARLY)) ** STEEPNESS
 
 
-def opened(declaration: Declaration[..., T], copy: Copy, state: State, reason: Reason | None) -> Found[T] | None:
-    """Decode a copy; None for one that is no value of the statistic, which is then a miss and replaced."""
+def opened(
+    declaration: Declaration[..., T], copy: Copy, state: State, reason: Reason | None, at: float
+) -> Found[T] | None:
+    """Decode a copy that was judged at a moment; None for what is no value of the statistic: a miss, then replaced."""
     try:
-        return Found(declaration.decode(copy.payload), copy, state, reason)
+        return Found(declaration.decode(copy.payload), copy, state, reason, at)
     except PayloadError:
         return None
 
@@ -271,7 +277,7 @@ def best(
     left = [copy for copy in copies if copy is not None and proof.holds(copy)]
     for copy in sorted(left, key=lambda copy: rank(copy, proof), reverse=True):
         state, reason = judge(copy, now, bounds, current=copy.database == proof.database)
-        if (found := opened(declaration, copy, state, reason)) is not None:
+        if (found := opened(declaration, copy, state, reason, now)) is not None:
             return found._replace(is_changed=copy.database != proof.database)
     return None
 
@@ -324,11 +330,11 @@ def search_without_database(declaration: Declaration[..., T], variant: Variant, 
         return Search(None)
     bounds = limits_of(declaration, variant)
     current = True if believed(copy, read, bounds) else None
-    return Search(opened(declaration, copy, *judge(copy, read.at, bounds, current=current)))
+    return Search(opened(declaration, copy, *judge(copy, read.at, bounds, current=current), read.at))
 
 
 def search_nothing(_: Declaration[..., T], __: Variant) -> Search[T]:
-    """While the app is disabled, find nothing."""
+    """While the app is disabled, or what changed meanwhile is not made good, find nothing."""
     return Search(None)
 
 

@@ -20,6 +20,6 @@ class TextSerializer:
             )
         return value.encode()
 
-    def loads(self, value: bytes) -> str:
-        """Decode what Redis returned."""
-        return value.decode(errors="replace")
+    def loads(self, value: bytes | str) -> str:
+        """Decode what Redis returned; a client that decodes (E008) has done so already."""
+        return value if isinstance(value, str) else value.decode(errors="replace")

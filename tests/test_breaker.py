@@ -66,7 +66,8 @@ def test_every_change_is_one_signal_and_one_line(caplog: pytest.LogCaptureFixtur
     breaker_changed.disconnect(note)
     assert changes == [True, False]
     told = [(record.getMessage(), vars(record)["breaker"], vars(record)["error"]) for record in caplog.records]
-    assert told == [("breaker opened", "test", "ConnectionError"), ("breaker closed", "test", None)]
+    opened, closed = "breaker opened: test: ConnectionError", "breaker closed: test"
+    assert told == [(opened, "test", "ConnectionError"), (closed, "test", None)]
 
 
 def interrupted(cause: Exception) -> ConnectionInterrupted:

@@ -237,9 +237,11 @@ def test_a_statistic_that_does_not_name_its_sources_is_told_of_once(
     for _ in range(3):
         outer.refresh()
     told = [vars(record) for record in caplog.records]
-    assert [(each["msg"], each["outer"], each["inner"], each["missing"]) for each in told] == [
-        ("source undeclared", "tests.outer_without_sources", "tests.stock", "tests.Paint")
+    assert [(each["outer"], each["inner"], each["missing"]) for each in told] == [
+        ("tests.outer_without_sources", "tests.stock", "tests.Paint")
     ]
+    said = "source undeclared: tests.outer_without_sources uses tests.stock and not its tests.Paint"
+    assert [record.getMessage() for record in caplog.records] == [said]
 
 
 def test_a_statistic_that_names_its_sources_is_silent(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,7 @@ from urllib.request import HTTPCookieProcessor, build_opener
 import pytest
 import redis
 
+from project.catalog.management.commands.demo import place_of
 from project.valkey import HOST, free_port
 from tests.waiting import PATIENCE, until
 
@@ -58,11 +59,11 @@ def stop_left_over(address: Path) -> None:
 
 
 def server_of(process: "subprocess.Popen[str]") -> str:
-    """Wait until a demo has its server, and give the server's URL."""
+    """Wait until a demo has its server, and give the server's URL: the demo names its host and port alone."""
     assert process.stdout
     line = process.stdout.readline()
-    assert line.startswith("cache: redis://"), line
-    return line.removeprefix("cache: ").strip()
+    assert re.fullmatch(r"cache: 127\.0\.0\.1:\d+\n", line), line
+    return f"redis://{line.removeprefix('cache: ').strip()}/1"
 
 
 def is_alive(url: str) -> bool:
@@ -270,3 +271,16 @@ def test_an_error_leaves_no_process(run: Run) -> None:
     assert demo.returncode == 1
     assert "nowhere.json" in errors
     assert not is_alive(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("redis://user:SECRET@cache.example:6380/1?password=SECRET", "cache.example:6380"),
+        ("rediss://:SECRET@cache.example", "cache.example:6379"),
+        ("unix://:SECRET@/run/redis.sock?db=1", "/run/redis.sock"),
+    ],
+)
+def test_the_demo_prints_no_password(url: str, place: str) -> None:
+    """Of a server's URL it prints host and port, or the socket."""
+    assert place_of(url) == place

@@ -21,11 +21,14 @@ from statistics_cache import (
     upkeep,
 )
 from statistics_cache.api import registry
+from statistics_cache.broker.schedule import BEAT_SCHEDULE, TICK
 from statistics_cache.cold import rows as cold
+from statistics_cache.conf import FOR_EVER
 from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticEntry
 from statistics_cache.peeking import peek_stored
 from tests.conftest import Backend
+from tests.messages import Messages
 from tests.models import Paint
 from tests.samples import Color, Computed, Stock, stock
 from tests.spaces import identity
@@ -128,6 +131,23 @@ def test_a_hot_copy_above_the_limit_is_a_miss() -> None:
 def number(number: int) -> int:
     """Have as many variants as there are numbers."""
     return number
+
+
+@pytest.mark.parametrize("ttl", [timedelta.max, timedelta(days=365 * 9_000)])
+def test_for_ever_breaks_nothing(ttl: timedelta, conf: Any, messages: Messages) -> None:
+    """A ttl, a time limit and every setting may be as long as a timedelta is: verbs, queue and tick work."""
+    conf(LEASE_TTL=1e16, WAIT_TIMEOUT=ttl, TICK=1e300)
+    options: dict[str, Any] = {"ttl": ttl, "stale_ttl": ttl, "time_limit": ttl, "hydrate": [{"number": 1}]}
+    lasting = statistic(name="tests.lasting", **options)(number)
+    assert [lasting(1), lasting.get(1), lasting.hydrate()[0].value] == [1, 1, 1]
+    entry = lasting.entry(1)
+    assert entry is not None
+    assert entry.expires_in > timedelta(days=9_999)
+    assert lasting.refresh_later(1) is True
+    assert lasting.answer(2, wait=False) is None
+    assert messages.work() == 2
+    assert upkeep.tick([lasting.declaration]).pruned == 0
+    assert BEAT_SCHEDULE[TICK]["schedule"].run_every.total_seconds() == FOR_EVER
 
 
 def test_the_least_recently_computed_are_pruned(conf: Any, clock: Traveller, backend: Backend) -> None:

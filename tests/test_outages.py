@@ -366,7 +366,7 @@ def without(errors: tuple[type[Exception], ...], error: type[Exception]) -> tupl
 def believe_anything(declaration: Declaration[..., Any], read: hot.Read, _: Limits) -> Found[Any] | None:
     """Believe a hot copy however old its proof is."""
     is_same = read.copy is not None and read.copy.hot == read.found
-    return reading.opened(declaration, read.copy, "fresh", None) if read.copy and is_same else None
+    return reading.opened(declaration, read.copy, "fresh", None, read.at) if read.copy and is_same else None
 
 
 def ask_connection(connection: Any) -> bool:

@@ -45,12 +45,13 @@ def test_only_what_belongs_lies_at_the_top() -> None:
 
 
 def test_the_package_is_what_was_promised() -> None:
-    """The distribution's name, licence and four runtime dependencies."""
+    """The distribution's name, licence and five runtime dependencies."""
     assert PROJECT["name"] == "django-statistics-cache"
     assert PROJECT["license"] == "MIT"
     assert {re.split(r"[><=]", name)[0] for name in PROJECT["dependencies"]} == {
         "django",
         "django-redis",
+        "redis",
         "pydantic",
         "celery",
     }

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import pytest
 from django.core.cache import caches
 from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
+from pydantic import BaseModel, model_validator
 from time_machine import Traveller
 
-from statistics_cache import reading
+from statistics_cache import reading, statistic
 from statistics_cache.entry import write_header
 from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticEntry
@@ -183,16 +184,17 @@ def test_missing_generations_are_not_equal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "given"), [(-3600, ("stale", "clock")), (-20, ("stale", "clock")), (3600, ("fresh", None))]
+    ("step", "given"),
+    [(-3600, ("fresh", None)), (-31, ("fresh", None)), (-20, ("stale", "clock")), (3600, ("fresh", None))],
 )
 def test_a_stepped_clock_keeps_nothing_fresh(
     clock: Traveller, messages: Messages, step: int, given: tuple[str, str | None]
 ) -> None:
-    """An entry of the future is stale by clock; the compute that replaces it is stored and believed."""
+    """An entry of the future is stale by clock, or expired; the compute that replaces it is stored and believed."""
     stock(Color.RED)
     clock.shift(step)
     assert stock.answer(Color.RED)[1:3] == given
-    assert messages.work() == (step < 0)
+    assert messages.work() == (given[0] == "stale")
     answer = stock.answer(Color.RED)
     assert (answer.tier, answer.state, answer.age) == ("hot", "fresh", timedelta(0))
     assert Computed.of("stock") == 2
@@ -201,10 +203,55 @@ def test_a_stepped_clock_keeps_nothing_fresh(
 def test_an_entry_of_the_future_is_stale_by_clock(clock: Traveller) -> None:
     """What was computed before the clock stepped back is marked, and its age is not below 0."""
     stock(Color.RED)
-    clock.shift(-100)
+    clock.shift(-30)
     answer = stock.answer(Color.RED, wait=False)
     assert answer is not None
     assert (answer.reason, answer.age) == ("clock", timedelta(0))
+
+
+@pytest.mark.parametrize("hours", [0, 5, 150])
+def test_what_is_far_ahead_is_given_to_nobody(clock: Traveller, hours: int, messages: Messages) -> None:
+    """Of an entry that is further ahead than PROOF_INTERVAL nobody can tell the age: it is expired in either tier."""
+    clock.shift(timedelta(days=7))
+    stock(Color.RED)
+    clock.shift(timedelta(days=-7, hours=hours))
+    entry = stock.entry(Color.RED)
+    assert entry is not None
+    assert (entry.state, entry.reason, entry.expires_in) == ("expired", "clock", timedelta(0))
+    assert stock.get(Color.RED) is None
+    caches["statistics"].clear()
+    assert stock.answer(Color.RED, wait=False) is None
+    assert messages.work() == 1
+    assert stock.answer(Color.RED)[1:4] == ("fresh", None, "hot")
+
+
+class Slow(BaseModel):
+    """A value that takes as long to decode as its ttl."""
+
+    pots: int
+
+    @model_validator(mode="after")
+    def take_long(self) -> Self:
+        """Let time pass."""
+        if Slow.clock is not None:
+            Slow.clock.shift(300)
+        return self
+
+    clock: ClassVar[Traveller | None] = None
+
+
+def slow() -> Slow:
+    """Give one."""
+    return Slow(pots=1)
+
+
+def test_state_and_age_are_of_one_moment(clock: Traveller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh answer is younger than its ttl, however long it took to read."""
+    declared = statistic(name="tests.slow", ttl=timedelta(minutes=5))(slow)
+    declared()
+    monkeypatch.setattr(Slow, "clock", clock)
+    answer = declared.answer()
+    assert (answer.state, answer.tier, answer.age) == ("fresh", "hot", timedelta(0))
 
 
 @pytest.mark.parametrize(

@@ -90,12 +90,13 @@ def entries(number: int) -> str:
     return f"{number:,} {'entry' if number == 1 else 'entries'}"
 
 
-def back(request: HttpRequest) -> HttpResponse | None:
+def back(model_admin: Admin, request: HttpRequest) -> HttpResponse | None:
     """Go back to the page of the entry that the action came from; None leads to the list."""
     pk = request.POST.get("detail", "")
     if not PRIMARY_KEY.fullmatch(pk) or not visible_entries(request).filter(pk=pk).exists():
         return None
-    return HttpResponseRedirect(reverse("admin:statistics_cache_statisticentry_change", args=[pk]))
+    name = "admin:statistics_cache_statisticentry_change"
+    return HttpResponseRedirect(reverse(name, args=[pk], current_app=model_admin.admin_site.name))
 
 
 def is_disabled(model_admin: Admin, request: HttpRequest) -> bool:
@@ -111,7 +112,7 @@ def is_disabled(model_admin: Admin, request: HttpRequest) -> bool:
 def refresh_later(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
     """Queue a refresh of each entry; stops where the broker is out."""
     if is_disabled(model_admin, request):
-        return back(request)
+        return back(model_admin, request)
     queued: list[StatisticEntry] = []
     orphans = 0
     is_out = False
@@ -131,18 +132,18 @@ def refresh_later(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpR
         model_admin.message_user(request, f"{entries(len(queued))} queued for a worker.", messages.SUCCESS)
     if queued:
         note(request, queued, CHANGE, "Queued a refresh.")
-    return back(request)
+    return back(model_admin, request)
 
 
 @admin.action(permissions=["refresh"], description=f"Refresh now (at most {MAX_NOW})")
 def refresh_now(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
     """Compute and store each entry in this request; what fails is said and keeps no other from its own."""
     if is_disabled(model_admin, request):
-        return back(request)
+        return back(model_admin, request)
     if (number := rows.count()) > MAX_NOW:
         text = f"{entries(number)} are too many to wait for: choose at most {MAX_NOW}, or refresh in the background."
         model_admin.message_user(request, text, messages.ERROR)
-        return back(request)
+        return back(model_admin, request)
     computed: list[StatisticEntry] = []
     orphans = 0
     for batch in batches(request, rows):
@@ -157,7 +158,7 @@ def refresh_now(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpRes
     if computed:
         model_admin.message_user(request, f"{entries(len(computed))} computed.", messages.SUCCESS)
         note(request, computed, CHANGE, "Refreshed.")
-    return back(request)
+    return back(model_admin, request)
 
 
 def compute(model_admin: Admin, request: HttpRequest, declaration: Declaration[..., Any], variant: Variant) -> bool:
@@ -188,7 +189,7 @@ def invalidate(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResp
     if named:
         note(request, named, CHANGE, "Invalidated.")
         model_admin.message_user(request, f"{entries(len(named))} invalidated.", messages.SUCCESS)
-    return back(request)
+    return back(model_admin, request)
 
 
 @admin.action(permissions=["clear"], description="Clear the hot copy")
@@ -206,7 +207,7 @@ def clear_hot(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpRespo
     tell_of_orphans(model_admin, request, orphans)
     if number:
         model_admin.message_user(request, f"The hot copies of {entries(number)} cleared.", messages.SUCCESS)
-    return back(request)
+    return back(model_admin, request)
 
 
 @admin.action(permissions=["clear"], description="Clear both tiers…")
@@ -243,6 +244,7 @@ def orphaned_rows(rows: Sequence[int]) -> Iterable[Rows]:
 
 def confirm(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse:
     """Ask, with the number of entries and what computing them again would take."""
+    request.current_app = model_admin.admin_site.name
     found = rows.aggregate(number=Count("pk"), seconds=Sum("cost"))
     per_statistic = rows.order_by("statistic").values("statistic").annotate(number=Count("pk"), seconds=Sum("cost"))
     context = {

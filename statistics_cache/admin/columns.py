@@ -1,7 +1,6 @@
 """The columns of the list."""
 
 import re
-from time import time
 from typing import Any
 
 from django.contrib import admin
@@ -9,7 +8,7 @@ from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from statistics_cache.cold.rows import costs_among, seconds_of
+from statistics_cache.cold.rows import costs_among
 from statistics_cache.models import StatisticEntry
 
 from . import pictures
@@ -68,7 +67,7 @@ def age(entry: StatisticEntry) -> SafeString:
     how, at = shown(entry), entry.computed_at
     if at is None:
         return SafeString('<span class="sc-quiet">never</span>')
-    drawn = meter(max(0.0, time() - seconds_of(at)), how.current.bounds) if how.current and how.state != "empty" else ""
+    drawn = meter(how.current.age_of(at), how.current.bounds) if how.current and how.state != "empty" else ""
     said = format_html(
         '<time datetime="{}" title="{}">{}</time>', at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S %Z}", naturaltime(at)
     )

@@ -93,7 +93,7 @@ def describe_current(entry: StatisticEntry, current: Current) -> dict[str, Any]:
     payload = (copy.payload if copy.tier == "hot" else entry.payload) if copy else None
     scopes = all_scopes(current.variant)
     causes = find_causes(home(), {declaration.name}, set(scopes))
-    age = copy.age(time()) if copy else None
+    age = copy.age(look.read.at) if copy else None
     return {
         "current": current,
         "documentation": (declaration.function.__doc__ or "").strip(),

@@ -145,7 +145,7 @@ class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # at run time it 
         if declaration is None:
             raise Http404(f"There is no statistic {name}.")
         declared.run_now(self, request, declaration)
-        return HttpResponseRedirect(reverse("admin:statistics_cache_registry"))
+        return HttpResponseRedirect(reverse("admin:statistics_cache_registry", current_app=self.admin_site.name))
 
     def demand_view(self, request: HttpRequest) -> None:
         """Refuse who may not view entries."""

@@ -158,8 +158,8 @@ class Sums:
 
 def state_of(declaration: Declaration[..., Any], key: str, age: float, *, is_current: bool) -> State:
     """Give what `judge` gives of a row, at a third of the price: jitter is looked at only where it decides."""
-    ttl, stale_ttl, _ = limits(declaration)
-    if age >= stale_ttl:
+    ttl, stale_ttl, proof = limits(declaration)
+    if age >= stale_ttl or -age > max(proof, CLOCK_TOLERANCE):
         return "expired"
     if age < -CLOCK_TOLERANCE or not is_current or age >= ttl:
         return "stale"
@@ -175,10 +175,15 @@ def by_age(declarations: Declarations, now: float) -> dict[str, Q]:
         alike[bounds.ttl, bounds.stale_ttl].append(declaration.name)
     found = {state: Q(pk__in=[]) for state in JUDGED}
     for (ttl, stale_ttl), names in alike.items():
-        young, servable = time_for(now - ttl), time_for(now - stale_ttl)
-        found["fresh"] |= Q(statistic__in=names, computed_at__gt=young)
+        young, servable, ahead = (
+            time_for(now - ttl),
+            time_for(now - stale_ttl),
+            time_for(now + settings().PROOF_INTERVAL),
+        )
+        found["fresh"] |= Q(statistic__in=names, computed_at__gt=young, computed_at__lte=ahead)
         found["stale"] |= Q(statistic__in=names, computed_at__lte=young, computed_at__gt=servable)
         found["expired"] |= Q(statistic__in=names, computed_at__lte=servable)
+        found["expired"] |= Q(statistic__in=names, computed_at__gt=ahead)
     found["empty"] = Q(statistic__in=list(declarations), computed_at=None)
     found["orphaned"] = ~Q(statistic__in=list(declarations))
     for declaration in declarations.values():

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 
 from statistics_cache.cold.changelog import all_scopes
-from statistics_cache.cold.rows import read_variant
+from statistics_cache.cold.rows import read_variant, seconds_of
 from statistics_cache.conf import limits_of
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.entry import Limits
@@ -30,6 +31,10 @@ class Current:
     variant: Variant
     look: Look
     bounds: Limits
+
+    def age_of(self, computed_at: datetime) -> float:
+        """Give the seconds since a time, not below 0, at the moment at which the state was judged."""
+        return max(0.0, self.look.read.at - seconds_of(computed_at))
 
 
 @dataclass(frozen=True)

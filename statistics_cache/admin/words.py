@@ -81,6 +81,8 @@ def pretty(payload: str) -> str:
 
 def why(state: State, reason: Reason | None, bounds: Limits, cause: str) -> str:
     """Say in a sentence why a value is not fresh; nothing for one that is."""
+    if reason == "clock":
+        return WHY[reason]
     if state == "expired":
         return f"Older than its stale_ttl of {duration(bounds.stale_ttl)}."
     if reason == "age":

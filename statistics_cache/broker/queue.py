@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from threading import Lock
 from time import time
 from typing import Any, Literal, TypeVar
@@ -18,7 +17,7 @@ from kombu.exceptions import OperationalError
 from statistics_cache.breaker import Breaker
 from statistics_cache.cold import rows as cold
 from statistics_cache.cold.transactions import after_commit_together, in_transaction, is_manual
-from statistics_cache.conf import limits, settings
+from statistics_cache.conf import bounded, limits, settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import queued_key
 from statistics_cache.entry import Generations, Row
@@ -31,7 +30,7 @@ Published = Literal["queued", "already queued", "refused"]
 
 ASKED_AT = "asked_at"  # the header of a forced message; other code that reads the message does not mind one
 OUTLIVES = 1.0  # seconds that a note outlives the lease, so that who queues again finds the lease expired
-GRACE = timedelta(seconds=10)  # between the exception that ends a compute at its time limit and the kill
+GRACE = 10.0  # seconds between the exception that ends a compute at its time limit and the kill
 TURN = 0.4  # seconds that a thread waits for its turn: with the broker's own timeout of 0.5, less than a second
 
 breaker = Breaker("broker", lambda: settings().BREAKER_PAUSE)
@@ -166,12 +165,14 @@ def send(task: Any, wanted: Wanted) -> None:
     """
     declaration = wanted.declaration
     options: dict[str, Any] = {"expires": settings().LEASE_TTL, "ignore_result": True, "retry": False}
+    options["shadow"] = f"{REFRESH} {declaration.name}"  # what Celery's own log lines call it
     if wanted.forced:
         options |= {"expires": limits(declaration).stale_ttl, "headers": {ASKED_AT: time()}}
     if queue := declaration.queue or settings().QUEUE:
         options["queue"] = queue
     if limit := declaration.time_limit:
-        options |= {"soft_time_limit": limit.total_seconds(), "time_limit": (limit + GRACE).total_seconds()}
+        seconds = bounded(limit.total_seconds())
+        options |= {"soft_time_limit": seconds, "time_limit": seconds + GRACE}
     if current_app.conf.task_always_eager:
         options["throw"] = False  # what fails there is recorded on the entry, and is not the reader's
     arguments = {"statistic": declaration.name, "parameters": wanted.variant.json}
@@ -191,7 +192,14 @@ def load_transport(url: str | None) -> Any:
     try:
         return current_app.connection_for_write(url).transport
     except (LookupError, ImportError, AttributeError, ValueError) as error:  # what finding and importing a class raises
-        raise NoTransport(str(error.args[0] if error.args else error)) from error
+        raise NoTransport(lack_of(error)) from error
+
+
+def lack_of(error: Exception) -> str:
+    """Name what a transport lacks in words of our own: the error's may hold a part of a URL, and that of a password."""
+    if isinstance(error, ImportError):
+        return f"there is no module {error.name!r}" if error.name else "its module cannot be imported"
+    return "Celery knows no transport of its scheme" if isinstance(error, LookupError) else "its URL cannot be read"
 
 
 def take_note(name: str) -> bool:

@@ -41,6 +41,8 @@ class EveryTick(schedule):
         return EveryTick, ()
 
 
+IN_DATABASE = {"expire_seconds": EXPIRES}  # what django-celery-beat keeps of the options; nobody else minds it
+
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    TICK: {"task": TICK, "schedule": EveryTick(), "options": {"expires": EXPIRES, "serializer": JSON}}
+    TICK: {"task": TICK, "schedule": EveryTick(), "options": {"expires": EXPIRES, "serializer": JSON} | IN_DATABASE}
 }

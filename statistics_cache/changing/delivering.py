@@ -28,6 +28,7 @@ from statistics_cache.signals import invalidated, store_failed
 
 from .checking import Record, check, via_of
 from .concerning import Concern
+from .ongoing import is_missed
 from .watching import Watch
 
 GATHERED = "_statistics_cache_gathered"  # the attribute of a connection that holds the changes of a write in pieces
@@ -82,6 +83,8 @@ def log(found: Iterable[Concern], using: str, cause: str) -> None:
     A write on another database than a statistic's cannot be logged in its own transaction; it is logged after that
     one's commit.
     """
+    if is_missed(using):
+        return
     by_alias: dict[str, list[Logging]] = {}
     for concern in found:
         watch = concern.watch

@@ -7,11 +7,12 @@ from django.db.models.signals import post_migrate, pre_migrate
 
 from statistics_cache.cold import rows as cold
 from statistics_cache.cold import tables
+from statistics_cache.cold.transactions import in_transaction
 from statistics_cache.declaring.keys import EVERY_SCOPE
 from statistics_cache.identity import known
 
 from .delivering import Logging, log_all
-from .ongoing import ongoing
+from .ongoing import MISSED, is_missed, ongoing
 from .receiving import WATCHES
 
 
@@ -28,7 +29,7 @@ def end(using: str, plan: Any = None, **_: Any) -> None:
     ongoing(using).is_migrating = False
     if tables.are_complete(using):
         known.make(using)
-    if plan != []:  # `flush` sends none
+    if plan != [] and not is_missed(using):  # `flush` sends none
         move_all(using, "flushed" if plan is None else "migrated")
 
 
@@ -37,6 +38,22 @@ def move_all(alias: str, cause: str) -> None:
     declared = {watch.declaration for watches in WATCHES.values() for watch in watches}
     names = sorted(each.name for each in declared if cold.alias_of(each) == alias)
     log_all(alias, [Logging(name, cause, frozenset({EVERY_SCOPE})) for name in names])
+
+
+def make_good(alias: str) -> bool:
+    """Once the app is enabled again, move every scope on a database that was written meanwhile, for nothing was logged.
+
+    Tells whether that is done; in a transaction, which may be rolled back, it waits.
+    """
+    if in_transaction(alias):
+        return False
+    MISSED.discard(alias)
+    try:
+        move_all(alias, "changed while disabled")
+    except cold.OUTAGES:
+        MISSED.add(alias)
+        return False
+    return True
 
 
 def connect() -> None:

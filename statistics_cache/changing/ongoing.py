@@ -9,6 +9,8 @@ from weakref import ref
 from django.db import connections
 from django.db.models import Model
 
+from statistics_cache.conf import settings
+
 KEY = "_statistics_cache_ongoing"  # the attribute of a connection that holds this
 Key = tuple[Any, ...]
 Moment = list[Any]  # Django's list of hooks: another one after each commit and rollback, of a savepoint too
@@ -106,3 +108,17 @@ def observe(alias: str, table: type[Model]) -> None:
 def is_observed_now(alias: str, table: type[Model]) -> bool:
     """Tell whether statements on a table are looked at in this transaction."""
     return ongoing(alias).observed.get(table) is moment(alias)
+
+
+# While the app is disabled
+
+
+MISSED: set[str] = set()  # the databases on which this process wrote meanwhile
+
+
+def is_missed(alias: str) -> bool:
+    """Tell whether the app is disabled, and if so remember the database: of what changes nothing is read or logged."""
+    if settings().ENABLED:
+        return False
+    MISSED.add(alias)
+    return True

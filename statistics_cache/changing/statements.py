@@ -12,6 +12,7 @@ from django.db.models import Model
 from statistics_cache.cold.transactions import whole
 from statistics_cache.identity import known
 
+from .ongoing import is_missed
 from .parsing import Write, is_one, may_write, names, parse, table_text
 
 KEY = "_statistics_cache_is_quiet"  # the attribute of a connection that runs statements of ours
@@ -65,7 +66,7 @@ def watch(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
     if not may_write(text) or KEY in vars(connection):
         return execute(sql, params, many, context)
     statements = statements_in(text, connection.alias, params, many)
-    if not statements:
+    if not statements or is_missed(connection.alias):
         return execute(sql, params, many, context)
     with quiet(context["connection"]):
         heard = [listener(statement) for statement in statements for listener in listeners]

@@ -12,6 +12,8 @@ from statistics_cache.declaring.parameters import did_you_mean
 class Unresolved(LookupError):
     """A model or a path that leads nowhere; the text says at which step, and what there is instead."""
 
+    is_of_models = True  # so a log line may show its text, which holds no value of a row
+
 
 class Hop(NamedTuple):
     """A step from a row to the one row of another table that it leads to.

@@ -141,12 +141,24 @@ def fallen(declaration: Declaration[..., Any], error: Exception) -> set[str]:
 
 
 def watches_of(declaration: Declaration[..., Any]) -> list[Watch]:
-    """Give every watch that a declaration's sources mean; models that are not installed are for `manage.py check`."""
+    """Give every watch that a declaration's sources mean; what cannot be found is said in one line, for not every site
+    runs checks, and names that are no fields leave nothing out."""
     found: list[Watch] = []
     for traced in traced_sources(declaration.sources):
-        if (model := model_of(traced.source)) is not None:
-            found.extend(watches_of_source(declaration, traced, model))
+        if (model := model_of(traced.source)) is None:
+            fallen(declaration, Unresolved(f"{traced.source.label} is no installed model with rows of its own"))
+            continue
+        if unknown := sorted(set(traced.source.fields or ()) - names_of(model)):
+            fallen(declaration, Unresolved(f"{traced.source.label} has no field {unknown[0]!r}"))
+            traced = traced._replace(source=replace(traced.source, fields=None))  # noqa: PLW2901
+        found.extend(watches_of_source(declaration, traced, model))
     return found
+
+
+def names_of(model: type[Model]) -> set[str]:
+    """Give the names that `fields=` may hold."""
+    columns = {name for each in model._meta.concrete_fields for name in (each.name, each.attname)}
+    return columns | {each.name for each in model._meta.many_to_many}
 
 
 @lru_cache(maxsize=1_024)

@@ -10,6 +10,9 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | E004 | the alias ignores exceptions: a failed delivery would look delivered |
 | E005 | the alias stores pickles, not text |
 | E006 | the alias reads from replicas, which run behind delivered changes |
+| E007 | redis-py is older than 6 |
+| E008 | the alias decodes responses: its client gives texts where bytes are wanted |
+| E009 | the alias has a CLIENT_CLASS that changes what is stored, or cannot count |
 | E011 | `using` names no entry of `DATABASES` |
 | E012 | a router sends a source, or the app's own models, to another database than the statistic's |
 | E021 | `depends_on` names no installed model |
@@ -33,14 +36,17 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | W013* | the server could not be asked what it evicts |
 | W014* | ENABLED is False: every call computes |
 | W015* | tasks run eagerly: readers do the work of workers |
-| W016* | statistics are to be hydrated, and no tick was seen lately |
+| W016* | statistics are to be hydrated, or messages wait for a worker, and no tick was seen lately |
+| W017* | the server is in cluster mode: it refuses commands over keys of several slots |
+| W018 | CELERY_ACCEPT_CONTENT lacks json: workers refuse every refresh and tick |
+| W019 | a statistic is declared in a module that not all processes import |
 """
 
 from django.core.checks import register
 
-from .broker import check_broker, check_broker_options, check_eager, check_tick, check_transport
+from .broker import check_broker, check_broker_options, check_content, check_eager, check_tick, check_transport
 from .cold_tier import check_databases, check_routers
-from .declarations import check_hydration, check_sources, check_ttls
+from .declarations import check_hydration, check_places, check_sources, check_ttls
 from .deployment import check_enabled, check_eviction, check_processes
 from .hot_tier import check_alias, check_connections, check_contract, check_settings
 from .sources import check_database_writes, check_managers
@@ -49,11 +55,11 @@ TAG = "statistics_cache"
 
 for _check in (check_settings, check_alias, check_contract, check_connections):
     register(_check, TAG)
-for _check in (check_databases, check_routers, check_sources, check_hydration, check_ttls):
+for _check in (check_databases, check_routers, check_places, check_sources, check_hydration, check_ttls):
     register(_check, TAG)
 for _check in (check_managers, check_database_writes):
     register(_check, TAG)
-for _check in (check_broker, check_transport, check_broker_options):
+for _check in (check_broker, check_transport, check_broker_options, check_content):
     register(_check, TAG)
 for _check in (check_processes, check_eviction, check_enabled, check_eager, check_tick):
     register(_check, TAG, deploy=True)

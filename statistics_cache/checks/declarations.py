@@ -1,14 +1,16 @@
 """Checks of what `@statistic` was told: sources, scopes, fields, hydration."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from math import ceil
 from typing import Any
 
 from django.apps import apps
 from django.core.checks import CheckMessage
 from django.db.models import Model
+from django.urls import get_resolver
 
-from statistics_cache.api import registry
+from statistics_cache.api import late, registry
 from statistics_cache.changing.walking import Unresolved, walk
 from statistics_cache.conf import limits, settings
 from statistics_cache.declaring.declaration import Declaration
@@ -22,6 +24,28 @@ from .messages import error, warning
 def declarations() -> list[Declaration[..., Any]]:
     """Give every declaration."""
     return [found.declaration for found in registry.all()]
+
+
+def check_places(**_: Any) -> list[CheckMessage]:
+    """Report every statistic that processes know only once they import a module of its own; loads the site's URLs, and
+    with them its views, so that it does not matter what was imported before."""
+    load_urls()
+    return [
+        warning(
+            19,
+            f"{name}: it is declared in {late[name]}, which not every process imports: others neither log its changes "
+            "nor refresh it.",
+            "Move it to a module `statistics.py` of an installed app, or import its module there.",
+            late[name],
+        )
+        for name in sorted(registry.named.keys() & late.keys())
+    ]
+
+
+def load_urls() -> None:
+    """Import what the site's URLs lead to, if it has any; what fails there Django's own check of them says."""
+    with suppress(Exception):  # whatever a site's own modules raise
+        get_resolver().url_patterns  # noqa: B018  (imports them)
 
 
 def check_sources(**_: Any) -> list[CheckMessage]:

@@ -32,17 +32,34 @@ def check_eviction(**_: Any) -> list[CheckMessage]:
     if alias is None or not alias.is_django_redis:
         return []
     try:
-        memory = memory_of(alias)
+        return [
+            fault
+            for told in what_servers_tell(alias)
+            for fault in (*eviction_faults(alias, told), *mode_faults(alias, told))
+        ]
     except hot.SUSPECTS as wrong:
         return [unasked(alias, f"{type(wrong).__name__}: {wrong}")]
-    return eviction_faults(alias, memory)
 
 
-def memory_of(alias: Alias) -> Mapping[str, Any]:
-    """Ask the server what it does with its memory: INFO, which managed services allow where CONFIG is forbidden."""
+def what_servers_tell(alias: Alias) -> list[Mapping[str, Any]]:
+    """Ask each server what it does with its memory, and whether it is a cluster: INFO, which managed services allow
+    where CONFIG is forbidden."""
     cache: Any = caches[alias.name]
-    found: Mapping[str, Any] = cache.client.get_client(write=True).info("memory")
-    return found
+    client = cache.client
+    servers = client.connect().values() if hot.is_shards(cache) else [client.get_client(write=True)]
+    return [server.info("memory") | server.info("server") for server in servers]
+
+
+def mode_faults(alias: Alias, told: Mapping[str, Any]) -> list[CheckMessage]:
+    """Report a server that refuses commands over several keys, for ever."""
+    if told.get("redis_mode") != "cluster" and told.get("server_mode") != "cluster":
+        return []
+    message = (
+        f"The server of CACHES[{alias.name!r}] is in cluster mode, where it refuses keys of several statistics at once."
+    )
+    return [
+        warning(17, message, "Let LOCATION name a server with cluster mode disabled; until then the table answers.")
+    ]
 
 
 def eviction_faults(alias: Alias, memory: Mapping[str, Any]) -> list[CheckMessage]:
@@ -70,5 +87,6 @@ def check_enabled(**_: Any) -> list[CheckMessage]:
         enabled = settings().ENABLED
     except SettingsError:  # E001 says so
         return []
-    message = "STATISTICS_CACHE['ENABLED'] is False: every call computes, and nothing is stored."
-    return [] if enabled else [warning(14, message, "Remove ENABLED, or set it to True.")]
+    message = "STATISTICS_CACHE['ENABLED'] is False: every call computes, nothing is stored, and no change is logged."
+    hint = "Remove ENABLED, or set it to True; once every process has, run `manage.py invalidate_statistics --all`."
+    return [] if enabled else [warning(14, message, hint)]

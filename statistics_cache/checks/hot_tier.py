@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
+import redis
 from django.conf import settings as django_settings
 from django.core.cache.backends.dummy import DummyCache
 from django.core.checks import CheckMessage
-from django.utils.module_loading import import_string
+from django_redis.client import DefaultClient, HerdClient
 
 from statistics_cache.conf import NOTHING, read_settings, settings
 from statistics_cache.exceptions import SettingsError
 from statistics_cache.serializer import TextSerializer
 
-from .alias import Alias, AliasError, other_aliases, our_alias, read_alias
+from .alias import HAS_RETRIES, Alias, AliasError, class_of, other_aliases, our_alias, read_alias
 from .messages import error, warning
 
 TEXT_SERIALIZER = "statistics_cache.serializer.TextSerializer"
@@ -64,10 +65,34 @@ def contract_faults(alias: Alias) -> Iterator[CheckMessage]:
             5, f"{place} {why}", f"Use django_redis.cache.RedisCache with OPTIONS['SERIALIZER'] = {TEXT_SERIALIZER!r}."
         )
     if alias.reads_replicas:
+        own = "Give it one LOCATION, the primary's, and django_redis.client.DefaultClient."
         yield error(
             6,
             f"{place} reads from replicas, which run behind the changes that were delivered.",
-            "Give it one LOCATION, the primary's, and django_redis.client.DefaultClient.",
+            "Write LOCATION as a list of one: ['redis://NAME/0?is_master=1']." if alias.is_sentinel else own,
+        )
+    yield from client_faults(alias, place) if alias.is_django_redis else ()
+
+
+def client_faults(alias: Alias, place: str) -> Iterator[CheckMessage]:
+    """Give what keeps a client of Redis from doing what statistics ask of it."""
+    if not HAS_RETRIES:
+        yield error(
+            7,
+            f"redis-py {redis.__version__} is installed; statistics need 6 or newer.",
+            "Run `pip install 'redis>=6'`, with a celery[redis] that takes it: 5.6 or newer.",
+        )
+    if alias.decodes:
+        yield error(
+            8,
+            f"{place} sets decode_responses: one value that is no UTF-8 would fail a whole read.",
+            "Remove decode_responses from CONNECTION_POOL_KWARGS and LOCATION; give others an alias of their own.",
+        )
+    if not issubclass(alias.client, DefaultClient) or issubclass(alias.client, HerdClient):
+        yield error(
+            9,
+            f"{place} has the CLIENT_CLASS {alias.client.__name__}, which changes what is stored, or cannot count.",
+            "Write OPTIONS['CLIENT_CLASS'] = 'django_redis.client.DefaultClient', or leave it out.",
         )
 
 
@@ -77,8 +102,8 @@ def serializer_fault(alias: Alias) -> str | None:
         return "is served by Django's own Redis backend, which stores pickles: who can write to Redis can run code."
     path = alias.options.get("SERIALIZER", PICKLE_SERIALIZER)
     try:
-        serializer = import_string(path)
-    except ImportError as wrong:
+        serializer = class_of(path, "SERIALIZER")
+    except (ImportError, AliasError) as wrong:
         return f"has the SERIALIZER {path!r}, which cannot be imported: {wrong}."
     if isinstance(serializer, type) and issubclass(serializer, TextSerializer):
         return None
@@ -107,7 +132,7 @@ def connection_faults(alias: Alias) -> Iterator[CheckMessage]:
             f"{place} has no {' and no '.join(missing)}: a hung server costs seconds per call.",
             f"Set {' and '.join(f'OPTIONS[{name!r}] = 0.5' for name in missing)}.",
         )
-    if alias.retries:
+    if HAS_RETRIES and alias.retries:
         yield warning(
             3,
             f"{place} lets its client try again (retries: {alias.retries}), so an outage costs that much more.",

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from statistics_cache.declaring.declaration import Variant
 from statistics_cache.declaring.keys import CLEARED, EPOCH_SCOPE, EVERY_SCOPE, INVALIDATED, UNCHECKED_SCOPE
 from statistics_cache.entry import Generations
-from statistics_cache.models import StatisticInvalidation, StatisticScope
+from statistics_cache.models import StatisticInvalidation, StatisticScope, in_utc
 
 MAX_JUMP = 2**22  # random, so that two histories never reach one sum; small: a bigint lasts 4 * 10**12 changes
 LOGGED_AT_ONCE = 100  # log rows in one statement; SQLite takes at least 32,766 arguments, and each row has five
@@ -110,8 +110,10 @@ def sums_sql(alias: str, where: str) -> str:
     connection = connections[alias]
     quote = connection.ops.quote_name
     total = f"CAST(SUM(n) AS {BigIntegerField().cast_db_type(connection)})"
-    before = f"CASE WHEN {quote('before')} {WITHIN_TIME} THEN {quote('before')} END AS cleared"
-    folded = f"SELECT statistic, scope, base AS n, {before} FROM {quote(StatisticScope._meta.db_table)} {where}"  # noqa: S608
+    before = in_utc(connection, f"CASE WHEN {quote('before')} {WITHIN_TIME} THEN {quote('before')} END")
+    folded = (
+        f"SELECT statistic, scope, base AS n, {before} AS cleared FROM {quote(StatisticScope._meta.db_table)} {where}"  # noqa: S608
+    )
     logged = f"SELECT statistic, scope, jump AS n, NULL FROM {quote(StatisticInvalidation._meta.db_table)} {where}"  # noqa: S608
     moved = f"FROM ({folded} UNION ALL {logged}) moved GROUP BY statistic, scope"
     return f"SELECT statistic, scope, {total} AS total, MAX(cleared) AS cleared {moved}"

@@ -12,7 +12,7 @@ from statistics_cache.declaring.keys import UNCHECKED_SCOPE
 from statistics_cache.entry import Capture, Copy, Generations, Row
 from statistics_cache.identity import known
 from statistics_cache.identity.facts import member_sql, spell
-from statistics_cache.models import StatisticEntry, StatisticInvalidation
+from statistics_cache.models import StatisticEntry, StatisticInvalidation, in_utc
 
 from . import rows as cold
 from . import tables
@@ -183,7 +183,8 @@ def entries_sql(alias: str, schemas: int, keys: int, payloads: bool) -> str:
     quote = connections[alias].ops.quote_name
     columns = dict(zip(COLUMNS, map(quote, COLUMNS), strict=True))
     for name in ("computed_at", "retry_at"):
-        columns[name] = f"CASE WHEN {columns[name]} {WITHIN_TIME} THEN {columns[name]} END"
+        when = f"CASE WHEN {columns[name]} {WITHIN_TIME} THEN {columns[name]} END"
+        columns[name] = in_utc(connections[alias], when)
     if not payloads:
         columns["payload"] = f"CASE WHEN {columns['payload']} IS NULL THEN NULL ELSE '' END"
     return (

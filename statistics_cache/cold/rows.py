@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings as django_settings
 from django.db import InterfaceError, InternalError, OperationalError, router
 from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
@@ -33,14 +32,13 @@ def alias_of(declaration: Declaration[..., Any]) -> str:
 
 
 def seconds_of(stored: datetime) -> float:
-    """Give a stored time in seconds since the Unix epoch; without time zones it is stored as of UTC."""
+    """Give a stored time in seconds since the Unix epoch; one without a zone is of UTC."""
     return (stored if stored.tzinfo else stored.replace(tzinfo=UTC)).timestamp()
 
 
 def time_for(seconds: float) -> datetime:
-    """Give a time as a DateTimeField stores it; one that no database holds is the first or the last that all do."""
-    aware = moment(min(max(seconds, 0.0), END_OF_TIME - A_DAY))
-    return aware if django_settings.USE_TZ else aware.replace(tzinfo=None)
+    """Give a time as a column takes it; one that no database holds is the first or the last that all do."""
+    return moment(min(max(seconds, 0.0), END_OF_TIME - A_DAY))
 
 
 def fence(copy: Copy, now: float, beyond: int | None) -> Q:
@@ -213,8 +211,19 @@ def read_variant(declaration: Declaration[..., Any], key: str, params: str) -> V
 def unreadable(declaration: Declaration[..., Any]) -> list[int]:
     """Give the rows of the current schema whose parameters no call means any more."""
     rows = rows_of(alias_of(declaration), declaration.name).filter(schema=declaration.fingerprint)
-    stored = rows.values_list("pk", "key", "params").iterator()
+    stored = in_pages(rows, "key", "params")
     return [pk for pk, key, params in stored if read_variant(declaration, key, params) is None]
+
+
+def in_pages(rows: QuerySet[StatisticEntry], *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Give the primary key and some columns of rows, by primary key, each page by a statement of its own.
+
+    A cursor that outlives its statement is lost between two of them where a pooler lends each another connection.
+    """
+    last = 0
+    while page := list(rows.order_by("pk").filter(pk__gt=last).values_list("pk", *columns)[:PAGE]):
+        last = page[-1][0]
+        yield from page
 
 
 def matcher(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> Callable[[str], bool]:

@@ -8,6 +8,7 @@ from threading import Lock
 from time import monotonic
 from typing import Literal, NamedTuple
 
+from statistics_cache.conf import settings
 from statistics_cache.declaring.keys import count_key
 from statistics_cache.identity import known
 
@@ -94,7 +95,7 @@ def add_up() -> None:
     """Add what this process has counted to the numbers of the hot tier, in one call; keep it while that is out."""
     tallies.flushed_at = monotonic()
     taken = tallies.take()
-    if not taken:
+    if not taken or not settings().ENABLED:
         return
     space = own_space()
     if space is None or not hot.add_up({count_key(space, *pair): number for pair, number in taken.items()}):

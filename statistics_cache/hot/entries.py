@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from django.core.cache import BaseCache, caches
 from django_redis.cache import RedisCache
+from django_redis.client import ShardClient
 from django_redis.exceptions import ConnectionInterrupted
 from redis import exceptions as redis
 
@@ -19,7 +20,8 @@ from statistics_cache.entry import Copy, read_header, write_header
 
 R = TypeVar("R")
 
-# Connection, timeout, loading (a ConnectionError), full, read-only for all or for us, without its cluster, no Redis.
+# Connection, timeout, loading (a ConnectionError), full, read-only for all or for us, without its cluster, no Redis;
+# a cluster that sends us elsewhere.
 OUTAGES = (
     redis.ConnectionError,
     redis.TimeoutError,
@@ -28,11 +30,25 @@ OUTAGES = (
     redis.NoPermissionError,
     redis.ClusterDownError,
     redis.InvalidResponse,
+    redis.MovedError,
+    redis.AskError,
+    redis.TryAgainError,
+    redis.MasterDownError,
     ConnectionError,
     TimeoutError,
 )
-# Told by their text alone: it cannot save, has too few replicas, runs somebody's script.
-OUTAGE_TEXTS = ("MISCONF ", "NOREPLICAS ", "BUSY ")
+# Told by their text alone: it cannot save, has too few replicas, runs somebody's script; or it will never do what we
+# ask: it is a cluster, has one database, or lacks a command.
+OUTAGE_TEXTS = (
+    "MISCONF ",
+    "NOREPLICAS ",
+    "BUSY ",
+    "CROSSSLOT ",
+    "Keys in request don't hash to the same slot",
+    "SELECT is not allowed in cluster mode",
+    "DB index is out of range",
+    "unknown command",
+)
 SUSPECTS = (redis.RedisError, ConnectionInterrupted, OSError)  # what is looked at; what is no outage is raised
 MAX_START = 2**52  # a generation starts anywhere below: Redis' Lua gives exact integers up to 2**53
 MAX_DELTA = 2**20  # each change moves it by a random positive number, so that a repeated command never matches
@@ -110,10 +126,18 @@ def ask(operation: Callable[[BaseCache], R], default: R) -> R:
     return result
 
 
+def is_shards(cache: BaseCache) -> bool:
+    """Tell whether keys lie on several servers, so that no pipeline takes several of them."""
+    return isinstance(cache, RedisCache) and isinstance(cache.client, ShardClient)
+
+
 def hang_up(cache: BaseCache) -> None:
     """Close this process's idle connections: one that was interrupted (by a time limit, say) after it had sent a
     command would give the answer to that as the answer to the next."""
-    if isinstance(cache, RedisCache):
+    if is_shards(cache):
+        for server in cache.client.connect().values():  # type: ignore[attr-defined]
+            server.connection_pool.disconnect(inuse_connections=False)
+    elif isinstance(cache, RedisCache):
         cache.client.get_client(write=True).connection_pool.disconnect(inuse_connections=False)
 
 
@@ -329,7 +353,7 @@ def generations_of(space: str, statistic: str, scopes: Iterable[str]) -> list[st
 
 def move(cache: BaseCache, names: Sequence[str]) -> bool:
     """Move generations: in one round trip where the server is Redis."""
-    if isinstance(cache, RedisCache) and len(names) > 1:
+    if isinstance(cache, RedisCache) and len(names) > 1 and not is_shards(cache):
         move_at_once(cache, names)
     else:
         for name in names:
@@ -386,7 +410,7 @@ def add_up(numbers: Mapping[str, int]) -> bool:
     """Add to numbers, from 0, in one round trip where the server is Redis; tell whether it was done."""
 
     def add(cache: BaseCache) -> bool:
-        if isinstance(cache, RedisCache):
+        if isinstance(cache, RedisCache) and not is_shards(cache):
             pipeline = cache.client.get_client(write=True).pipeline(transaction=False)
             for name, number in numbers.items():
                 pipeline.incrby(str(cache.client.make_key(name)), number)

@@ -109,3 +109,11 @@ def test_a_tick_that_nobody_took_ends(clock: Traveller, messages: Messages, tmp_
     (message,) = messages
     assert message.headers["expires"] == "2026-03-01T12:01:31+00:00"
     assert message.headers["ignore_result"] is True
+
+
+def test_a_scheduler_that_keeps_no_options_has_it_end_all_the_same(clock: Traveller, messages: Messages) -> None:
+    """The database scheduler of django-celery-beat sends the task with a column of its own, or without any option."""
+    current_app.tasks[TICK].apply_async()
+    (message,) = messages
+    assert message.headers["expires"] == "2026-03-01T12:01:00+00:00"
+    assert ENTRY["options"]["expire_seconds"] == ENTRY["options"]["expires"]

@@ -17,7 +17,8 @@ from statistics_cache import statistic
 from statistics_cache.api import registry
 from statistics_cache.checks import TAG
 from statistics_cache.hot import entries as hot
-from tests.samples import Color
+from tests.messages import Messages
+from tests.samples import Color, stock
 from tests.spaces import identity
 
 NOWHERE = "redis://127.0.0.1:1/5"  # no server is asked, except by the deploy checks: port 1 refuses at once
@@ -160,18 +161,18 @@ def test_another_broker_is_not_judged_as_these(address: str, celery: Celery) -> 
 @pytest.mark.parametrize(
     ("address", "parts"),
     [
-        ("redsi://:SECRET@127.0.0.1", ["redsi://", "No such transport: redsi", "Did you mean redis?"]),
+        ("SECRET://:SECRET@127.0.0.1", ["knows no transport of its scheme", "CELERY_BROKER_URL"]),
         (
             "bare://:SECRET@127.0.0.1",
-            ["bare://", "named 'tests.not_installed'", "pip install 'celery[bare]'"],
+            ["no module 'tests.not_installed'", "pip install 'celery[bare]'"],
         ),
-        (f"{NOWHERE};redis://127.0.0.1:port", ["redis://", "Port", "pip install 'celery[redis]'"]),
+        (f"{NOWHERE};redis://:SECRET/SECRET@127.0.0.1", ["URL cannot be read", "pip install 'celery[redis]'"]),
     ],
 )
 def test_a_broker_without_a_transport_is_reported(
     address: str, parts: list[str], celery: Celery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A scheme that Celery does not know, or whose packages are missing: with what to install, and no password."""
+    """A scheme that Celery does not know, or whose packages are missing: with what to install, no part of the URL."""
     monkeypatch.setitem(TRANSPORT_ALIASES, "bare", "tests.not_installed:Transport")
     celery(broker_url=address)
     said = text(found(9))
@@ -181,6 +182,21 @@ def test_a_broker_without_a_transport_is_reported(
     assert found(9) is None
     celery(broker_url=address, task_always_eager=True)
     assert found(9) is None
+
+
+@pytest.mark.parametrize("given", [["msgpack"], ("pickle", "yaml"), [], "json"])
+def test_workers_that_take_no_json_are_reported(given: Any, celery: Celery) -> None:
+    """CELERY_ACCEPT_CONTENT without json, with the line to write; a text is no list."""
+    celery(broker_url=NOWHERE, broker_transport_options=OPTIONS, accept_content=given)
+    assert "'json'" in text(found(18))
+    assert f"CELERY_ACCEPT_CONTENT = {['json'] if given == 'json' else [*given, 'json']!r}" in text(found(18))
+
+
+@pytest.mark.parametrize("given", [["json"], {"application/json", "pickle"}, None])
+def test_workers_that_take_json_are_fine(given: Any, celery: Celery) -> None:
+    """By either name, among others; None takes all."""
+    celery(broker_url=NOWHERE, broker_transport_options=OPTIONS, accept_content=given)
+    assert found(18) is None
 
 
 def test_the_broker_that_is_published_to_counts(celery: Celery) -> None:
@@ -250,6 +266,21 @@ def test_where_nothing_hydrates_no_tick_is_missed(switch: str, conf: Any) -> Non
     conf(**{switch: True})
     assert found(16, deploy=True) is not None
     registry.named = {name: found for name, found in registry.named.items() if not found.declaration.hydrate}
+    assert found(16, deploy=True) is None
+
+
+@pytest.mark.usefixtures("on_valkey")
+@pytest.mark.django_db
+def test_what_waits_for_a_worker_is_told(conf: Any, messages: Messages) -> None:
+    """Where a worker listens to other queues: the queue by name, how many wait in it, and the line that starts one."""
+    conf(HYDRATION_ENABLED=False)
+    assert found(16, deploy=True) is None
+    stock.answer(Color.RED, wait=False)
+    stock.answer(Color.BLUE, wait=False)
+    said = text(found(16, deploy=True))
+    for part in ("2 messages wait in the queue 'statistics'", "worker --queues statistics"):
+        assert part in said
+    hot.note_tick(identity(), time())
     assert found(16, deploy=True) is None
 
 

@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.cache import caches
@@ -58,7 +59,7 @@ class Command(BaseCommand):
         self.progress = Progress(console=Console(stderr=True), disable=not self.stderr.isatty(), transient=True)
         try:
             with terminable(), real_cache() as servers:
-                self.stdout.write(f"cache: {servers.cache}")
+                self.stdout.write(f"cache: {place_of(servers.cache)}")
                 with self.progress:
                     self.load(options["data"], options["usage"])
                     self.show([measure(variant) for variant in self.step("computing", variants())])
@@ -123,6 +124,12 @@ class Command(BaseCommand):
     def step(self, label: str, wanted: list[Variant]) -> Iterator[Variant]:
         """Give each variant and show how far it is."""
         yield from self.progress.track(wanted, description=label)
+
+
+def place_of(url: str) -> str:
+    """Give the host and the port of a server, or its socket: the rest of its URL may hold a password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 6379}" if parts.hostname else parts.path
 
 
 TIMES = ("computed in", "read hot in", "read cold in")
