@@ -24,7 +24,6 @@ from statistics_cache.hot import counters
 from statistics_cache.hot import entries as hot
 from statistics_cache.hot.holding import holder
 from statistics_cache.models import StatisticInvalidation
-from statistics_cache.signals import declared_late, log_declared_late
 from tests.figures import figure, pytest_terminal_summary  # noqa: F401  (a fixture, and a hook of pytest)
 from tests.messages import Messages
 from tests.routers import TestRouter
@@ -34,7 +33,6 @@ from tests.servers import own_valkey, patient_cache, postgres, postgres_settings
 hypothesis_settings.register_profile("laws", deadline=None)  # a law says nothing about time, and busy machines are slow
 hypothesis_settings.load_profile("laws")
 
-declared_late.disconnect(log_declared_late)  # tests declare when all is loaded, on purpose
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -32,3 +32,16 @@ class InATestCase(TestCase):
     def test_reading_and_storing_work_as_in_production(self) -> None:
         """The block that the test case opens is no transaction for reading and storing."""
         assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed", "hot"]
+
+    def test_nothing_of_another_test_is_seen(self) -> None:
+        """What a test computed from rows that were rolled back is nobody's: neither hot nor proved."""
+        with self.captureOnCommitCallbacks(execute=True):
+            add()
+        assert (stock.answer(Color.RED).tier, stock(Color.RED).pots) == ("computed", 1)
+
+    def test_nothing_of_another_test_is_seen_whichever_comes_first(self) -> None:
+        """The same, with other rows."""
+        with self.captureOnCommitCallbacks(execute=True):
+            add()
+            add()
+        assert (stock.answer(Color.RED).tier, stock(Color.RED).pots) == ("computed", 2)

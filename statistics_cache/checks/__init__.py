@@ -13,6 +13,7 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | E007 | redis-py is older than 6 |
 | E008 | the alias decodes responses: its client gives texts where bytes are wanted |
 | E009 | the alias has a CLIENT_CLASS that changes what is stored, or cannot count |
+| E010 | `search_path` changes with the tenant, and the alias has no KEY_FUNCTION |
 | E011 | `using` names no entry of `DATABASES` |
 | E012 | a router sends a source, or the app's own models, to another database than the statistic's |
 | E021 | `depends_on` names no installed model |
@@ -40,6 +41,8 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | W017* | the server is in cluster mode: it refuses commands over keys of several slots |
 | W018 | CELERY_ACCEPT_CONTENT lacks json: workers refuse every refresh and tick |
 | W019 | a statistic is declared in a module that not all processes import |
+| W020* | another database's statistics lie under the same KEY_PREFIX on the server |
+| W021* | the role may not read what tells a PostgreSQL server from its copies |
 """
 
 from django.core.checks import register
@@ -49,11 +52,12 @@ from .cold_tier import check_databases, check_routers
 from .declarations import check_hydration, check_places, check_sources, check_ttls
 from .deployment import check_enabled, check_eviction, check_processes
 from .hot_tier import check_alias, check_connections, check_contract, check_settings
+from .identities import check_other_sites, check_server_facts, check_tenants
 from .sources import check_database_writes, check_managers
 
 TAG = "statistics_cache"
 
-for _check in (check_settings, check_alias, check_contract, check_connections):
+for _check in (check_settings, check_alias, check_contract, check_connections, check_tenants):
     register(_check, TAG)
 for _check in (check_databases, check_routers, check_places, check_sources, check_hydration, check_ttls):
     register(_check, TAG)
@@ -62,4 +66,6 @@ for _check in (check_managers, check_database_writes):
 for _check in (check_broker, check_transport, check_broker_options, check_content):
     register(_check, TAG)
 for _check in (check_processes, check_eviction, check_enabled, check_eager, check_tick):
+    register(_check, TAG, deploy=True)
+for _check in (check_other_sites, check_server_facts):
     register(_check, TAG, deploy=True)

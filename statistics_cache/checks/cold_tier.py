@@ -10,12 +10,12 @@ from django.db.models import Model
 from statistics_cache.cold import rows as cold
 from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.declaring.parameters import did_you_mean
-from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
+from statistics_cache.models import StatisticEntry, StatisticIdentity, StatisticInvalidation, StatisticScope
 
 from .declarations import declarations, models_of
 from .messages import error
 
-OWN_MODELS = (StatisticEntry, StatisticInvalidation, StatisticScope)
+OWN_MODELS = (StatisticEntry, StatisticInvalidation, StatisticScope, StatisticIdentity)
 CURE = (
     "Let the router send it there, for reads too: a replica runs behind, and another database cannot share a "
     "transaction. Or name its database by using=."

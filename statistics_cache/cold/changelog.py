@@ -111,10 +111,9 @@ def sums_sql(alias: str, where: str) -> str:
     quote = connection.ops.quote_name
     total = f"CAST(SUM(n) AS {BigIntegerField().cast_db_type(connection)})"
     before = in_utc(connection, f"CASE WHEN {quote('before')} {WITHIN_TIME} THEN {quote('before')} END")
-    folded = (
-        f"SELECT statistic, scope, base AS n, {before} AS cleared FROM {quote(StatisticScope._meta.db_table)} {where}"  # noqa: S608
-    )
-    logged = f"SELECT statistic, scope, jump AS n, NULL FROM {quote(StatisticInvalidation._meta.db_table)} {where}"  # noqa: S608
+    scopes, log = (quote(model._meta.db_table) for model in (StatisticScope, StatisticInvalidation))
+    folded = f"SELECT statistic, scope, base AS n, {before} AS cleared FROM {scopes} {where}"  # noqa: S608
+    logged = f"SELECT statistic, scope, jump AS n, NULL FROM {log} {where}"  # noqa: S608
     moved = f"FROM ({folded} UNION ALL {logged}) moved GROUP BY statistic, scope"
     return f"SELECT statistic, scope, {total} AS total, MAX(cleared) AS cleared {moved}"
 

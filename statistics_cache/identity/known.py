@@ -24,7 +24,7 @@ _last: dict[
     tuple[facts.Place, str], str | None
 ] = {}  # what the last connection or proof said, for who has no connection
 _asked: set[str] = set()  # aliases whose identity somebody wanted to know: the others are never asked
-_made: set[facts.Place] = set()  # databases to which this process has tried to give a number
+_made: set[tuple[facts.Place, str]] = set()  # databases to which this process has tried to give a number
 _mixed: set[str] = set()  # aliases on which search_path changes
 
 
@@ -86,7 +86,7 @@ def find(alias: str) -> str | None:
 
 def make(alias: str) -> bool:
     """Give a database its number if it may have one now, and tell whether it was tried: once in a process."""
-    place = facts.place_of(alias)
+    place = facts.place_of(alias), made_prefix()
     if place in _made:
         return False
     _made.add(place)
@@ -105,7 +105,7 @@ def learn(connection: Any, **_: Any) -> None:
     known = vars(connection)
     known.pop(KEY, None)
     known.pop(facts.FILE, None)
-    if any(hasattr(connection, name) for name in TENANTS):
+    if has_tenants(connection):
         mix(connection.alias)
     if connection.alias in _asked and connection.settings_dict["AUTOCOMMIT"]:
         try:
@@ -123,8 +123,13 @@ def forget(alias: str) -> None:
     vars(connections[alias]).pop(KEY, None)
     for place in [place for place in _last if place[0][0] == alias]:
         del _last[place]
-    _made.discard(facts.place_of(alias))
+    _made.difference_update([place for place in _made if place[0][0] == alias])
     facts.forget(alias)
+
+
+def has_tenants(connection: Any) -> bool:
+    """Tell whether a connection is of a backend that changes `search_path` with the tenant."""
+    return any(hasattr(connection, name) for name in TENANTS)
 
 
 def mix(alias: str) -> None:
