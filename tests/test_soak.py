@@ -30,6 +30,20 @@ def test_a_write_that_is_not_logged_is_caught() -> None:
     assert "due was change" in done.stdout
 
 
+def test_two_sites_on_one_cache_are_told_nothing_of_each_other() -> None:
+    """Each has a database and an oracle of its own: every value it is given is its own, and keeps every promise."""
+    done = soak("--seconds", "15", "--sites", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("violations 0, errors 0") == 2
+
+
+def test_without_an_identity_two_sites_are_told_each_other_s_values() -> None:
+    """Where all databases are taken for one, the other's values are hot, and proved."""
+    done = soak("--seconds", str(PATIENCE), "--sites", "2", "--broken", "identity")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "violation: soak." in done.stdout
+
+
 def test_outages_of_every_server_break_no_promise() -> None:
     """P1 to P5 under a schedule of outages; in the end all has converged, and no committed write is lost."""
     done = soak("--chaos", "--seconds", "20")

@@ -5,13 +5,15 @@ import sys
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
+from django.conf import settings
+
 from tests.soak.servers import servers, servers_to_hurt
 
 if TYPE_CHECKING:
     from tests.soak.crew import Crew
 
 PROGRESS = 10  # seconds between two lines on a terminal
-BROKEN = "'check', 'delivery', 'proof' or 'epoch'"
+BROKEN = "'check', 'delivery', 'proof', 'identity' or 'epoch'"
 LOOK = 0.1  # seconds until it is looked again whether all are working
 
 
@@ -26,13 +28,21 @@ def main_of_soak(arguments: argparse.Namespace) -> int:
     with servers():
         from tests.soak.broken import break_it
         from tests.soak.crew import Crew
+        from tests.soak.neighbours import neighbours
         from tests.soak.writing import prepare
 
         prepare()
         break_it(arguments.broken)
         crew = Crew(arguments.seed)
         print(f"seed {arguments.seed}, {arguments.seconds:g} s")  # noqa: T201
-        return run(crew, arguments.seconds)
+        address = str(settings.CACHES["statistics"]["LOCATION"]).rpartition("/")[0]
+        options = {"seconds": arguments.seconds, "seed": arguments.seed, "broken": arguments.broken}
+        with neighbours(arguments.sites - 1, address, **options) as others:
+            code = run(crew, arguments.seconds)
+            for number, said in [each.end() for each in others]:
+                print(said, end="")  # noqa: T201
+                code = max(code, number)
+        return code
 
 
 def main_of_chaos(arguments: argparse.Namespace) -> int:
@@ -67,6 +77,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--minutes", type=lambda text: 60 * float(text), dest="seconds")
     parser.add_argument("--seed", type=int, default=0, help="decides what each worker chooses to do")
+    parser.add_argument("--sites", type=int, default=1, help="on one cache, each with a database of its own")
     parser.add_argument("--broken", default="", help=f"lose the log rows of a cause, or {BROKEN}: must be caught")
     parser.add_argument("--chaos", action="store_true", help="hurt every server, too, by a schedule of the seed")
     parser.add_argument("--only", action="append", metavar="OUTAGE", help="of all that chaos knows; may be repeated")

@@ -9,6 +9,7 @@ from statistics_cache.cold import changelog
 from statistics_cache.conf import settings
 from statistics_cache.hot import entries as hot
 from statistics_cache.hot import holding, lease
+from statistics_cache.identity import facts, known
 
 
 def break_it(what: str) -> None:
@@ -61,12 +62,19 @@ def leave_leases() -> None:
     holding.holder.standing = list  # type: ignore[method-assign]
 
 
+def have_one_identity() -> None:
+    """Take every database for one."""
+    known.forget("default")
+    facts.digest = lambda *_: "everybodys"  # type: ignore[assignment]
+
+
 BROKEN: dict[str, Callable[[], None]] = {
     "check": check_too_early,
     "delivery": lose_deliveries,
     "lease": leave_leases,
     "proof": believe_for_ever,
     "epoch": forget_epochs,
+    "identity": have_one_identity,
 }
 
 

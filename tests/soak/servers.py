@@ -16,6 +16,8 @@ import psycopg
 from tests.servers import own_valkey, postgres
 from tests.soak.hurting import DIRECT, Hosts, hosts
 
+CACHE = "SOAK_CACHE_URL"  # the environment's name for the address of a Valkey that several sites share
+
 
 @contextmanager
 def servers(settings: str = "tests.soak.settings") -> Iterator[None]:
@@ -23,11 +25,21 @@ def servers(settings: str = "tests.soak.settings") -> Iterator[None]:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with (
         tempfile.TemporaryDirectory() as folder,
-        own_valkey() as valkey,
+        cache() as address,
         database(Path(folder)) as url,
-        project(settings, folder, url, f"{valkey.connection_url}/1", f"{valkey.connection_url}/0"),
+        project(settings, folder, url, f"{address}/1", f"{address}/0"),
     ):
         yield
+
+
+@contextmanager
+def cache() -> Iterator[str]:
+    """Give the address of a Valkey: the neighbours' if we are to share theirs, else one of our own."""
+    if theirs := os.environ.get(CACHE):
+        yield theirs
+        return
+    with own_valkey() as valkey:
+        yield valkey.connection_url
 
 
 @contextmanager
