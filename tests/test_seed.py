@@ -14,8 +14,8 @@ from project.catalog.models import Category
 from project.catalog.statistics import CategoryStatistics, category_statistics
 from statistics_cache import DeclarationError, SettingsError, statistic
 from statistics_cache.conf import limits, settings
-from statistics_cache.hot import entries as hot
 from tests.conftest import Backend
+from tests.spaces import hot_keys
 
 pytestmark = [pytest.mark.django_db(databases=["default", "postgres"]), pytest.mark.usefixtures("backend")]
 
@@ -44,8 +44,7 @@ def test_prefix_and_ttl_are_read_at_use(conf: Callable[..., None]) -> None:
     conf(KEY_PREFIX="elsewhere", TTL=7)
     assert settings().TTL == 7
     category_statistics(Category.CLIP)
-    declaration = category_statistics.declaration
-    names = hot.hot_keys(declaration, declaration.variant((Category.CLIP,), {}), settings().KEY_PREFIX)
+    names = hot_keys(category_statistics, Category.CLIP)
     assert all(name.startswith("elsewhere:") for name in names)
     assert caches["statistics"].get(names[0])
 

@@ -19,6 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from time_machine import Traveller
 
 from statistics_cache import Answer, stand_alone, statistic, tasks, underway
+from statistics_cache.api import registry
 from statistics_cache.hot import entries as hot
 from tests.conftest import Backend
 from tests.models import Paint
@@ -94,8 +95,18 @@ ASKS: dict[str, Inner] = {
 }
 
 
-@statistic(ttl=TTL, stale_ttl=STALE_TTL, depends_on=[Paint])
-def gathered(way: str, ask: str = "call") -> int:
+@pytest.fixture(autouse=True)
+def declared() -> None:
+    """Declare what is asked for, for each test: others ask which statistics there are."""
+    statistic(name="tests.gathered", ttl=TTL, stale_ttl=STALE_TTL, depends_on=[Paint])(gather)
+
+
+def gathered() -> Any:
+    """Give what is declared."""
+    return registry.get("tests.gathered")
+
+
+def gather(way: str, ask: str = "call") -> int:
     """How many red pots there are, asked for from another thread."""
     found: Stock = WAYS[way](partial(ASKS[ask], Color.RED))
     return found.pots
@@ -105,7 +116,7 @@ def pots_of(way: str, ask: str = "call") -> tuple[int, int]:
     """Give what the outer statistic says, and says again, after a change that left the inner one stale."""
     in_an_older_pool(partial(shelf, Color.RED))
     Paint.objects.create(color="red")
-    answers = [gathered.answer(way, ask) for _ in range(2)]
+    answers = [gathered().answer(way, ask) for _ in range(2)]
     assert {answer.state for answer in answers} == {"fresh"}
     return answers[0].value, answers[1].value
 
@@ -135,7 +146,7 @@ def test_what_is_believed_reaches_no_outer_statistic(way: str, monkeypatch: pyte
     monkeypatch.setattr(hot, "bump", lambda *_: None)
     Paint.objects.create(color="red")
     assert shelf(Color.RED).pots == 0, "believed, for PROOF_INTERVAL"
-    assert gathered(way) == 1
+    assert gathered()(way) == 1
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -143,10 +154,10 @@ def test_an_outer_value_is_no_newer_than_what_a_thread_got(way: str, clock: Trav
     """The outer value is of the moment of the oldest that it used."""
     inner = shelf.answer(Color.RED)
     clock.shift(200)
-    outer = gathered.answer(way)
+    outer = gathered().answer(way)
     assert outer.computed_at == inner.computed_at
     clock.shift(101)
-    assert gathered.get(way, allow_stale=False) is None
+    assert gathered().get(way, allow_stale=False) is None
 
 
 def test_while_the_database_is_out_nothing_hot_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +228,7 @@ def test_any_other_thread_asks_the_database(backend: Backend, clock: Traveller) 
 def test_after_a_compute_every_thread_is_believed(backend: Backend) -> None:
     """Threads are doubted while something is computed in their process, and no longer."""
     shelf(Color.RED)
-    gathered("older pool")
+    gathered()("older pool")
     answer = in_an_older_pool(partial(shelf.answer, Color.RED))
     assert answer.tier == "hot"
 

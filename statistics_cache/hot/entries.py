@@ -301,7 +301,7 @@ def write(declaration: Declaration[..., Any], variant: Variant, copy: Copy, iden
 
 def put(cache: BaseCache, name: str, text: str, timeout: float, kept: Mapping[str, float]) -> None:
     """Store a text, and keep names for so many seconds from now: in one round trip where the server is Redis."""
-    if not isinstance(cache, RedisCache):
+    if not isinstance(cache, RedisCache) or is_shards(cache):
         cache.set(name, text, timeout=timeout)
         for other, seconds in kept.items():
             cache.touch(other, seconds)

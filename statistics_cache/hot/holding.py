@@ -152,7 +152,7 @@ DELETE = "if redis.pcall('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL'
 
 def extend(cache: BaseCache, lease: Lease) -> bool:
     """Move the end of a lease that is still ours; tell whether it is."""
-    if isinstance(cache, RedisCache):
+    if isinstance(cache, RedisCache) and not hot.is_shards(cache):
         client = cache.client.get_client(write=True)
         return bool(client.eval(EXTEND, 1, *written(cache, lease), max(1, int(lease.span * 1000))))
     return cache.get(lease.name) == lease.mine and cache.touch(lease.name, timeout=lease.span)
@@ -160,7 +160,7 @@ def extend(cache: BaseCache, lease: Lease) -> bool:
 
 def delete(cache: BaseCache, leases: Iterable[Lease]) -> None:
     """Delete those leases that are still ours: in one round trip where the server is Redis."""
-    if isinstance(cache, RedisCache):
+    if isinstance(cache, RedisCache) and not hot.is_shards(cache):
         pipeline = cache.client.get_client(write=True).pipeline(transaction=False)
         for lease in leases:
             pipeline.eval(DELETE, 1, *written(cache, lease))

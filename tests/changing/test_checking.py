@@ -147,7 +147,7 @@ def test_an_item_that_is_deleted_while_its_order_moves(order: Order, backend: Ba
 
 
 @ON_BOTH
-def test_readers_check_what_a_killed_process_left(order: Order, backend: Backend, clock: Traveller) -> None:
+def test_readers_check_what_a_killed_process_left(clock: Traveller, order: Order, backend: Backend) -> None:
     """Within PROOF_INTERVAL a reader finds the change, reads where it leads, and logs it for all."""
     warm()
     with killed(backend):
@@ -160,7 +160,7 @@ def test_readers_check_what_a_killed_process_left(order: Order, backend: Backend
 
 
 @ON_BOTH
-def test_what_a_killed_process_left_leads_to_where_it_is_now(order: Order, backend: Backend, clock: Traveller) -> None:
+def test_what_a_killed_process_left_leads_to_where_it_is_now(clock: Traveller, order: Order, backend: Backend) -> None:
     """The order moved since: it is the region where it is now that falls, and its own move has told of the other."""
     with killed(backend):
         Item.objects.create(order=order, color="red")
@@ -185,7 +185,7 @@ def test_the_tick_checks_what_a_killed_process_left(order: Order, backend: Backe
 
 
 @ON_BOTH
-def test_what_is_unchecked_is_stored_under_no_token(order: Order, backend: Backend, clock: Traveller) -> None:
+def test_what_is_unchecked_is_stored_under_no_token(clock: Traveller, order: Order, backend: Backend) -> None:
     """A value that is computed while a change is unchecked is that of the change, for the reader checks first."""
     with killed(backend):
         Item.objects.create(order=order, color="red")
@@ -197,7 +197,7 @@ def test_what_is_unchecked_is_stored_under_no_token(order: Order, backend: Backe
 
 
 @ON_BOTH
-def test_in_a_block_what_is_unchecked_is_computed_live(order: Order, backend: Backend, clock: Traveller) -> None:
+def test_in_a_block_what_is_unchecked_is_computed_live(clock: Traveller, order: Order, backend: Backend) -> None:
     """A snapshot may be older than the change, so nobody checks there: values are computed, and not stored."""
     with killed(backend):
         Item.objects.create(order=order, color="red")
@@ -228,7 +228,7 @@ def read_only(backend: Backend) -> Iterator[None]:
 
 
 @ON_BOTH
-def test_a_reader_that_may_not_write_computes_live(order: Order, backend: Backend, clock: Traveller) -> None:
+def test_a_reader_that_may_not_write_computes_live(clock: Traveller, order: Order, backend: Backend) -> None:
     """On a read-only connection what is unchecked stays so: each read computes, and is right."""
     with killed(backend):
         Item.objects.create(order=order, color="red")

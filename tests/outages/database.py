@@ -11,6 +11,7 @@ import psycopg.sql
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
+from statistics_cache.identity import facts, known
 from tests.outages.world import PROOF_INTERVAL, REFUSALS, Needs, World, connected
 
 LOCK_TIMEOUT = 0.05  # seconds that SQLite waits for a lock
@@ -59,8 +60,9 @@ def locked(world: World) -> Iterator[None]:
 @contextmanager
 def gone(world: World) -> Iterator[None]:
     """The file cannot be opened."""
-    name = connections[world.database].settings_dict["NAME"]
+    name, identity = connections[world.database].settings_dict["NAME"], facts.ask(connections[world.database])
     with connected(world.database, NAME=f"{name}/no/such/file"), telling(world, "reads"):
+        known.note(connections[world.database], identity)  # it is the same one to this process, by another name
         assert is_refused(world, READ)
         yield
 
