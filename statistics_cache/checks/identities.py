@@ -49,7 +49,7 @@ def check_other_sites(**_: Any) -> list[CheckMessage]:
     """Report other databases whose sites are at work under the same prefix: they tell each other nothing, but one
     site's `clear` by pattern, and a person who looks at keys, meet both."""
     alias = our_alias()
-    if alias is None or not alias.is_django_redis or alias.config.get("KEY_FUNCTION"):
+    if alias is None or not alias.is_django_redis or alias.config.get("KEY_FUNCTION") or hot.is_shards(hot.cache()):
         return []
     try:
         return list(other_sites(alias))
