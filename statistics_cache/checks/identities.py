@@ -14,7 +14,7 @@ from statistics_cache.declaring.keys import tick_key
 from statistics_cache.hot import entries as hot
 from statistics_cache.identity import facts, known
 
-from .alias import Alias, our_alias
+from .alias import our_alias
 from .declarations import declarations
 from .messages import error, warning
 
@@ -46,31 +46,33 @@ def check_tenants(**_: Any) -> list[CheckMessage]:
 
 
 def check_other_sites(**_: Any) -> list[CheckMessage]:
-    """Report other databases whose sites are at work under the same prefix: they tell each other nothing, but one
-    site's `clear` by pattern, and a person who looks at keys, meet both."""
+    """Report that several databases' sites are at work under one prefix: they tell each other nothing, but who clears
+    keys by their prefix, or looks at them, meets both."""
     alias = our_alias()
     if alias is None or not alias.is_django_redis or alias.config.get("KEY_FUNCTION") or hot.is_shards(hot.cache()):
         return []
     try:
-        return list(other_sites(alias))
-    except (*hot.SUSPECTS, *known.ERRORS):  # W013, and Django itself, say so
+        found = ticking(caches[alias.name])
+    except hot.SUSPECTS:  # W013 says so
         return []
+    if len(found) < 2:
+        return []
+    message = (
+        f"{len(found)} databases, of the identities {', '.join(found)}, have their statistics under KEY_PREFIX "
+        f"{settings().KEY_PREFIX!r} on the server of CACHES[{alias.name!r}]."
+    )
+    hint = (
+        "Give each site a KEY_PREFIX, or a database number, of its own. If one is this site's from before a restore, "
+        "this ends by itself in ten minutes."
+    )
+    return [warning(20, message, hint)]
 
 
-def other_sites(alias: Alias) -> Iterator[CheckMessage]:
-    """Find ticks of other identities than ours."""
-    cache: Any = caches[alias.name]
-    prefix, own = settings().KEY_PREFIX, {known.find(home) for home in homes()}
-    for name in cache.iter_keys(tick_key(hot.own_space("*"))):
-        identity, at = name.split(":")[-2], cache.get(name)
-        if identity not in own and isinstance(at, int) and time() - at < LATELY:
-            yield warning(
-                20,
-                f"Another database, of identity {identity}, has its statistics under KEY_PREFIX {prefix!r} on the "
-                f"server of CACHES[{alias.name!r}].",
-                "Give each site a KEY_PREFIX, or a database number, of its own. If it is this site's before a restore, "
-                "this ends by itself in ten minutes.",
-            )
+def ticking(cache: Any) -> list[str]:
+    """Give the identities whose tick was seen in the last ten minutes."""
+    names = list(cache.iter_keys(tick_key(hot.own_space("*"))))
+    ticks = cache.get_many(names)
+    return sorted(name.split(":")[-2] for name, at in ticks.items() if isinstance(at, int) and time() - at < LATELY)
 
 
 def check_server_facts(**_: Any) -> list[CheckMessage]:

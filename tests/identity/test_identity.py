@@ -305,7 +305,7 @@ def test_the_command_renews_it(backend: Backend) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS[1:], indirect=True, ids="-".join)
 def test_another_site_under_the_same_prefix_is_told_of(backend: Backend) -> None:
-    """`check --deploy` finds its tick, for ten minutes; its own is none of another's."""
+    """`check --deploy` finds the ticks of both, for ten minutes."""
     hot.note_tick(known.find(backend.database), time())
     assert check_other_sites() == []
     hot.note_tick("0123456789ab", time() - 700)
