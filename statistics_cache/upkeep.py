@@ -68,7 +68,7 @@ def tick(declarations: Declarations) -> Ticked:
     pruned = prune(declarations, out) + sweep(declarations, changed, out)
     for error in out.values():
         raise error
-    hot.note_tick(known.default(), time())
+    hot.note_tick(known.find(known.home()), time())
     return Ticked(len(folded), queued, pruned)
 
 

@@ -114,7 +114,10 @@ def check_tick(**_: Any) -> list[CheckMessage]:
     alias, names = our_alias(), hydrated()
     if alias is None or issubclass(alias.backend, OF_ONE_PROCESS):
         return []
-    last = hot.last_tick(known.default())
+    try:
+        last = hot.last_tick(known.find(known.home()))
+    except known.ERRORS:  # Django says so
+        return []
     if hot.breaker.is_open:  # W013 says so
         return []
     if last is not None and not is_late(last):

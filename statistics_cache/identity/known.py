@@ -142,4 +142,9 @@ def mix(alias: str) -> None:
 
 def default() -> str | None:
     """Give the identity of the database that entries are routed to, for what concerns no statistic."""
-    return in_force(router.db_for_write(StatisticIdentity) or DEFAULT_DB_ALIAS)
+    return in_force(home())
+
+
+def home() -> str:
+    """Give the database that entries are routed to."""
+    return router.db_for_write(StatisticIdentity) or DEFAULT_DB_ALIAS

@@ -21,6 +21,8 @@ from tests.messages import Messages
 from tests.samples import Color, stock
 from tests.spaces import identity
 
+pytestmark = pytest.mark.django_db(databases=["default", "postgres"])  # a deploy check asks whose tick it looks for
+
 NOWHERE = "redis://127.0.0.1:1/5"  # no server is asked, except by the deploy checks: port 1 refuses at once
 OPTIONS = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
 AMQP_OPTIONS = {"read_timeout": 0.2, "write_timeout": 0.2, "max_retries": 0}

@@ -30,6 +30,8 @@ from tests.models import Item, Order, Paint
 from tests.samples import Color, stock
 from tests.spaces import identity
 
+pytestmark = pytest.mark.django_db(databases=["default", "postgres"])  # a deploy check asks whose tick it looks for
+
 NOWHERE = "redis://127.0.0.1:1/5"  # no server is asked, except by the deploy checks: port 1 refuses at once
 REDIS_CACHE = redis_cache(NOWHERE)
 
