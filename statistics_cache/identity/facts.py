@@ -6,8 +6,6 @@ from pathlib import Path
 from random import randint
 from typing import Any
 
-from django.db import connections
-
 from statistics_cache.models import StatisticIdentity
 
 LENGTH = 12  # hexadecimal digits, 48 bits: only the databases that ever share one Redis must differ
@@ -49,15 +47,15 @@ def facts_sql(connection: Any) -> str:
     return f"concat_ws(',', {', '.join([*permitted(connection), oid, 'tableoid::oid'])})"
 
 
-def place_of(alias: str) -> Place:
-    """Name a database as its settings do: an alias may stand for another one in tests."""
-    settings = connections.settings[alias]
-    return alias, settings["NAME"], settings["HOST"], settings["PORT"], settings["USER"]
+def place_of(connection: Any) -> Place:
+    """Name a database as a connection's settings do: an alias may stand for another one, as in tests."""
+    settings = connection.settings_dict
+    return connection.alias, settings["NAME"], settings["HOST"], settings["PORT"], settings["USER"]
 
 
 def permitted(connection: Any) -> list[str]:
     """Give the SQL of those server facts that our role may read, asked once: a plain one may read all."""
-    place = place_of(connection.alias)
+    place = place_of(connection)
     if place not in _permitted:
         may = "coalesce(has_function_privilege(to_regprocedure(%s), 'EXECUTE'), false)"
         with connection.cursor() as cursor:
@@ -69,7 +67,7 @@ def permitted(connection: Any) -> list[str]:
 
 def is_there(connection: Any) -> bool:
     """Tell whether the table is there, asked until it is: no statement of ours fails for want of it."""
-    place = place_of(connection.alias)
+    place = place_of(connection)
     if place not in _there:
         with connection.cursor() as cursor:
             if StatisticIdentity._meta.db_table in connection.introspection.table_names(cursor):

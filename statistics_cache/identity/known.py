@@ -42,7 +42,7 @@ def in_force(alias: str) -> str | None:
     own = vars(connection).get(KEY)
     if own is not None and made in own and connection.connection is not None:
         return joined(connection, own[made])
-    return joined(connection, _last.get((facts.place_of(alias), made)))
+    return joined(connection, _last.get((facts.place_of(connection), made)))
 
 
 def begin(alias: str) -> None:
@@ -72,7 +72,7 @@ def note(connection: Any, identity: str | None) -> str | None:
     """Take what the database has just said on a connection, and give it joined with a test's own."""
     made = made_prefix()
     vars(connection).setdefault(KEY, {})[made] = identity
-    _last[facts.place_of(connection.alias), made] = identity
+    _last[facts.place_of(connection), made] = identity
     return joined(connection, identity)
 
 
@@ -86,7 +86,7 @@ def find(alias: str) -> str | None:
 
 def make(alias: str) -> bool:
     """Give a database its number if it may have one now, and tell whether it was tried: once in a process."""
-    place = facts.place_of(alias), made_prefix()
+    place = facts.place_of(connections[alias]), made_prefix()
     if place in _made:
         return False
     _made.add(place)

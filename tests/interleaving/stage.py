@@ -24,6 +24,7 @@ from statistics_cache.hot.lease import Landing
 from statistics_cache.identity import facts, known
 
 from . import actors
+from .connection import StepDatabase
 from .database import NUMBER
 from .operations import draw, driver, perform
 
@@ -123,7 +124,8 @@ def set_up(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None
     monkeypatch.setattr(tables, "are_complete", lambda _: True)
     monkeypatch.setattr(facts, "file_of", lambda _: "")
     identity = facts.digest(str(NUMBER), "", "")
-    monkeypatch.setattr(known, "_last", {(facts.place_of("default"), ""): identity})
+    places = [facts.place_of(each) for each in (connections["default"], StepDatabase("IMMEDIATE"))]
+    monkeypatch.setattr(known, "_last", {(place, ""): identity for place in places})
     vars(connections["default"]).pop(known.KEY, None)  # a real one's is another
     connection_created.disconnect(dispatch_uid="statistics_cache.identity")  # what a proof says is enough
     monkeypatch.setattr(lease, "flights", StepFlights())
