@@ -3,6 +3,8 @@
 import atexit
 
 from django.apps import AppConfig
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS
 from django.utils.module_loading import autodiscover_modules
 
 
@@ -19,14 +21,19 @@ class StatisticsCacheConfig(AppConfig):
         from .api import registry
         from .changing import migrating
         from .changing.receiving import watch
-        from .cold import rows as cold
         from .hot import counters
         from .identity import known
 
         autodiscover_modules("statistics")
         for statistic in registry.all():
             watch(statistic.declaration)
-            known.begin(cold.alias_of(statistic.declaration))
+            if home := fixed_home(statistic.declaration.using):
+                known.begin(home)
         migrating.connect()
         underway.stand_alone()
         atexit.register(counters.flush)
+
+
+def fixed_home(using: str | None) -> str | None:
+    """Give the database of a statistic where no router has to be asked: at start it may not be able to answer."""
+    return using or (None if settings.DATABASE_ROUTERS else DEFAULT_DB_ALIAS)

@@ -3,13 +3,14 @@
 from typing import Any
 
 from django.apps import apps
+from django.db import connections
 from django.db.models.signals import post_migrate, pre_migrate
 
 from statistics_cache.cold import rows as cold
 from statistics_cache.cold import tables
 from statistics_cache.cold.transactions import in_transaction
 from statistics_cache.declaring.keys import EVERY_SCOPE
-from statistics_cache.identity import known
+from statistics_cache.identity import facts, known
 
 from .delivering import Logging, log_all
 from .ongoing import MISSED, is_missed, ongoing
@@ -27,7 +28,7 @@ def end(using: str, plan: Any = None, **_: Any) -> None:
     tables.forget(using)
     known.forget(using)
     ongoing(using).is_migrating = False
-    if tables.are_complete(using):
+    if facts.is_there(connections[using]):
         known.make(using)
     if plan != [] and not is_missed(using):  # `flush` sends none
         move_all(using, "flushed" if plan is None else "migrated")

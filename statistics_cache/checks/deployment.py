@@ -14,7 +14,7 @@ from statistics_cache.hot import entries as hot
 from .alias import Alias, our_alias
 from .messages import warning
 
-KEEPS_GENERATIONS = ("noeviction", "volatile-")  # generations have no timeout, so volatile policies leave them
+KEEPS_GENERATIONS = ("noeviction", "volatile-")  # that of `*` has no timeout, those of scopes outlast all entries
 
 
 def check_processes(**_: Any) -> list[CheckMessage]:

@@ -15,8 +15,10 @@ from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from statistics_cache import statistic
+from statistics_cache.apps import fixed_home
 from statistics_cache.checks.identities import check_other_sites, check_server_facts
 from statistics_cache.cold import tables
 from statistics_cache.hot import entries as hot
@@ -313,3 +315,10 @@ def test_another_site_under_the_same_prefix_is_told_of(backend: Backend) -> None
     hot.note_tick("0123456789ab", time())
     (told,) = check_other_sites()
     assert (told.id, "0123456789ab" in told.msg) == ("statistics_cache.W020", True)
+
+
+def test_no_router_is_asked_at_start(settings: Settings) -> None:
+    """A router of tenants may have no tenant yet: only where there is none are the databases known before."""
+    assert [fixed_home(None), fixed_home("archive")] == [None, "archive"]
+    settings.DATABASE_ROUTERS = []
+    assert fixed_home(None) == "default"
