@@ -3,6 +3,8 @@
 from django.db import transaction
 from django.test import TestCase
 
+from statistics_cache.identity import known
+from statistics_cache.models import StatisticIdentity
 from tests.models import Paint
 from tests.samples import Color, stock
 
@@ -45,3 +47,12 @@ class InATestCase(TestCase):
             add()
             add()
         assert (stock.answer(Color.RED).tier, stock(Color.RED).pots) == ("computed", 2)
+
+    def test_an_identity_that_a_rollback_took_back_is_made_again(self) -> None:
+        """A test that gives its database one takes it back, and the next one needs it, too."""
+        StatisticIdentity.objects.all().delete()
+        known.forget("default")
+        before = transaction.savepoint()
+        assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed", "hot"]
+        transaction.savepoint_rollback(before)
+        assert [stock.answer(Color.BLUE).tier for _ in range(3)][1:] == ["hot", "hot"]

@@ -85,11 +85,13 @@ def find(alias: str) -> str | None:
 
 
 def make(alias: str) -> bool:
-    """Give a database its number if it may have one now, and tell whether it was tried: once in a process."""
+    """Give a database its number if it may have one now, and tell whether it was tried: once in a process, but in each
+    `TestCase`, which takes it back."""
     place = facts.place_of(connections[alias]), made_prefix()
     if place in _made:
         return False
-    _made.add(place)
+    if not connections[alias].in_atomic_block:
+        _made.add(place)
     try:
         facts.make(alias)
     except ERRORS:  # it may not be written: there is no hot tier
