@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import StringIO
 from pathlib import Path
 from time import time
@@ -239,7 +239,7 @@ def test_a_copied_file_is_another_database(tmp_path: Path) -> None:
     connection = connections["default"]
     connection.ensure_connection()
     copy = tmp_path / "copy.sqlite3"
-    with sqlite3.connect(copy) as there:
+    with closing(sqlite3.connect(copy)) as there:
         connection.connection.backup(there)
     with clone(connection, NAME=str(copy)) as other:
         assert facts.ask(other) not in (None, facts.ask(connection))

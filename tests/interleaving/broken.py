@@ -197,12 +197,12 @@ def feed_by_hot(patch: Patch) -> None:
 
 def read_generation_first(patch: Patch) -> None:
     """Read the generation, then the row."""
-    prove_twice(patch, lambda first, second: proving.Proof(second.row, first.database))
+    prove_twice(patch, lambda first, second: second._replace(database=first.database))
 
 
 def read_row_first(patch: Patch) -> None:
     """Read the row, then the generation."""
-    prove_twice(patch, lambda first, second: proving.Proof(first.row, second.database))
+    prove_twice(patch, lambda first, second: first._replace(database=second.database))
 
 
 def prove_twice(patch: Patch, join: Callable[[proving.Proof, proving.Proof], proving.Proof]) -> None:
