@@ -12,6 +12,7 @@ Tier = Literal["hot", "cold", "computed"]
 
 CLOCK_TOLERANCE = 1.0  # seconds; hosts that NTP keeps differ by milliseconds, and a step back is larger
 LONGEST_BLOCK = 330.0  # seconds: the longest pause after a failure is 300, and up to a tenth more
+A_DAY = 86_400.0  # seconds
 MAX_HEADER = 1_000  # characters: a key of 200, a few generations of 19 digits each, three times
 END_OF_TIME = 253_402_300_799.0  # seconds since the Unix epoch: the last of year 9999, which a datetime still holds
 HEADER_VERSION = "statistic/1"  # text that is no integer: django-redis stores and returns integers raw

@@ -13,7 +13,7 @@ from .declaring.declaration import Declaration, Variant
 from .entry import Copy, Entry, Found, Reason, Row, State, judge
 from .hot import entries as hot
 from .identity import known
-from .reading import best, is_learnt, rank, search_without_database
+from .reading import best, hot_copy, is_learnt, rank, search_without_database
 
 T = TypeVar("T")
 
@@ -49,8 +49,7 @@ def peek_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> 
 def peek_at(declaration: Declaration[..., T], variant: Variant, read: hot.Read, proof: proving.Proof) -> Peek[T]:
     """Judge what both tiers hold of one variant."""
     bounds = limits_of(declaration, variant)
-    copy = read.copy if read.identity == proof.identity else None
-    return Peek(best(declaration, [copy, proof.copy], proof, read.at, bounds), proof.row)
+    return Peek(best(declaration, [hot_copy(read, proof), proof.copy], proof, read.at, bounds), proof.row)
 
 
 def peek_stored(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> Iterator[tuple[Variant, Peek[Any]]]:
@@ -92,8 +91,7 @@ def look_together(pairs: Sequence[Pair], numbers: Collection[str] = ()) -> Looks
 
 def look_at(declaration: Declaration[..., Any], variant: Variant, read: hot.Read, proof: proving.Proof) -> Look:
     """Judge what both tiers hold of one variant as a read does, save that no copy is decoded."""
-    held = read.copy if read.identity == proof.identity else None
-    there = [copy for copy in (held, proof.copy) if copy and proof.holds(copy)]
+    there = [copy for copy in (hot_copy(read, proof), proof.copy) if copy and proof.holds(copy)]
     if not there:
         return Look(None, None, None, read, proof)
     copy = max(there, key=lambda copy: rank(copy, proof))

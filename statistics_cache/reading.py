@@ -231,12 +231,16 @@ def judged(
     """Give the best of what was read of one variant and what the database says, and the token of this moment."""
     if not proof.is_checked:
         return Search(None)
-    at, is_same = microseconds(read.at), read.identity == proof.identity
-    tokens = read.tokens if is_same else None
-    captured = proof.capture(at, tokens, taken)
-    copies = [read.copy if is_same else None, proof.copy]
+    tokens = read.tokens if read.identity == proof.identity else None
+    captured = proof.capture(microseconds(read.at), tokens, taken)
+    copies = [hot_copy(read, proof), proof.copy]
     found = best(declaration, copies, proof, read.at, limits_of(declaration, variant))
     return Search(found, captured, proof.row)
+
+
+def hot_copy(read: hot.Read, proof: proving.Proof) -> Copy | None:
+    """Give what a read found hot, unless it is another database's than the proof."""
+    return read.copy if read.identity == proof.identity else None
 
 
 def promote_all(declaration: Declaration[..., Any], pairs: Sequence[tuple[Variant, Search[Any]]]) -> None:
@@ -343,13 +347,8 @@ def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T
     read = hot.read(declaration, variant, known.in_force(cold.alias_of(declaration)))
     proofs = checking.prove(declaration, [variant])
     proof = proofs[variant.key] if proofs else None
-    found = proof and best(
-        declaration,
-        [read.copy if read.identity == proof.identity else None, proof.copy],
-        proof,
-        read.at,
-        limits_of(declaration, variant),
-    )
+    bounds = limits_of(declaration, variant)
+    found = proof and best(declaration, [hot_copy(read, proof), proof.copy], proof, read.at, bounds)
     if not found or found.state == "expired" or underway.suspects(declaration, variant):
         return Search(None)
     return Search(found._replace(state="stale", reason="transaction", is_changed=False))

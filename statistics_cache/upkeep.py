@@ -19,7 +19,7 @@ from .cold import rows as cold
 from .conf import limits, limits_of, settings
 from .declaring.declaration import Declaration, Variant
 from .declaring.keys import CLEARED, EPOCH_SCOPE, EVERY_SCOPE, INVALIDATED
-from .entry import Answer, Copy, Search
+from .entry import A_DAY, Answer, Copy, Search
 from .exceptions import ComputeFailed
 from .hot import entries as hot
 from .identity import known
@@ -38,7 +38,6 @@ LOOKED_AT = 1_000  # variants of a statistic that one tick looks at, of each kin
 FOLDS = 100  # of 1,000 log rows each, in one tick
 _unfinished: set[str] = set()  # statistics that had more beyond MAX_ENTRIES than this process's last tick deleted
 _unswept: dict[tuple[str, str], str] = {}  # where to go on deleting what was cleared, by database and statistic
-A_DAY = 86_400.0  # seconds
 AHEAD = 2  # ticks: what is not refreshed by then is refreshed at the next tick, before it is stale
 
 

@@ -12,14 +12,13 @@ from django.db.models.functions import Cast
 
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import entry_key
-from statistics_cache.entry import CLOCK_TOLERANCE, END_OF_TIME, LONGEST_BLOCK, Copy, is_time, moment
+from statistics_cache.entry import A_DAY, CLOCK_TOLERANCE, END_OF_TIME, LONGEST_BLOCK, Copy, is_time, moment
 from statistics_cache.exceptions import ParameterError
 from statistics_cache.models import KEPT_COSTS, StatisticEntry
 
 # What Django raises when a database is out, locked, full or read-only; the last is an InternalError of PostgreSQL.
 OUTAGES = (OperationalError, InterfaceError, InternalError)
 SCOPE_SEPARATOR = "\n"  # JSON spells it \n, so no scope holds it
-A_DAY = 86_400.0  # seconds: no time zone moves the last moment out of year 9999
 PRUNED = 1_000  # expired rows deleted of one statistic in one tick: they harm nobody and can wait
 SURPLUS = 10_000  # rows beyond MAX_ENTRIES deleted of one statistic in one tick: they come faster than they expire
 PAGE, PAGES = 1_000, 20  # old rows that are read at once, and how often: those that `hydrate=` names may be the last
@@ -38,7 +37,7 @@ def seconds_of(stored: datetime) -> float:
 
 def time_for(seconds: float) -> datetime:
     """Give a time as a column takes it; one that no database holds is the first or the last that all do."""
-    return moment(min(max(seconds, 0.0), END_OF_TIME - A_DAY))
+    return moment(min(max(seconds, 0.0), END_OF_TIME - A_DAY))  # no time zone moves that out of year 9999
 
 
 def fence(copy: Copy, now: float, beyond: int | None) -> Q:

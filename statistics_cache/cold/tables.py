@@ -5,13 +5,14 @@ from typing import Any
 from django.db import connections
 from django.db.models import Model
 
+from statistics_cache.identity.facts import Place, place_of
 from statistics_cache.models import StatisticEntry, StatisticIdentity, StatisticInvalidation, StatisticScope
 from statistics_cache.signals import tables_missing
 
 MODELS: tuple[type[Model], ...] = (StatisticEntry, StatisticInvalidation, StatisticScope, StatisticIdentity)
-_ready: set[tuple[str, str]] = set()  # the databases whose tables are there: once they are, nobody asks again
-_complete: set[tuple[str, str]] = set()
-_told: set[tuple[str, str]] = set()
+_ready: set[Place] = set()  # the databases whose tables are there: once they are, nobody asks again
+_complete: set[Place] = set()
+_told: set[Place] = set()
 
 
 def are_ready(alias: str) -> bool:
@@ -55,9 +56,9 @@ def forget(alias: str) -> None:
     _complete.discard(name_of(alias))
 
 
-def name_of(alias: str) -> tuple[str, str]:
-    """Name a database: an alias may stand for another one in tests."""
-    return alias, str(connections[alias].settings_dict["NAME"])
+def name_of(alias: str) -> Place:
+    """Name a database, as its identity does."""
+    return place_of(connections[alias])
 
 
 def has_log(connection: Any) -> bool:

@@ -16,7 +16,7 @@ from statistics_cache.conf import limits, settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.fingerprint import FINGERPRINT_LENGTH
 from statistics_cache.declaring.keys import EVERY_SCOPE, generation_key, hot_entry_key, space_of, tick_key
-from statistics_cache.entry import Copy, read_header, write_header
+from statistics_cache.entry import A_DAY, Copy, read_header, write_header
 
 R = TypeVar("R")
 
@@ -53,7 +53,6 @@ SUSPECTS = (redis.RedisError, ConnectionInterrupted, OSError)  # what is looked 
 MAX_START = 2**52  # a generation starts anywhere below: Redis' Lua gives exact integers up to 2**53
 MAX_DELTA = 2**20  # each change moves it by a random positive number, so that a repeated command never matches
 DELETED_AT_ONCE = 1_000  # keys in one command, so that Redis is never held up for long
-A_DAY = 86_400.0  # seconds
 MAX_SPACES = 16  # databases, tests included, whose keys a variant remembers
 MAX_BUMPS = 8  # scopes bumped one by one; beyond, every scope of the statistic falls at once
 

@@ -18,9 +18,7 @@ from statistics_cache.signals import breaker_changed
 
 from . import entries as hot
 
-TIMES = (
-    10  # its entry's last cost, that a lease stands for without renewal: a process that is only slow does not lose it
-)
+TIMES = 10  # its entry's last cost, that a lease stands for without renewal: who is only slow does not lose it
 SHORTEST = 2.0  # seconds that it stands for at least: a killed process is noticed soon, a busy one gets to renewing
 RENEWALS = 3  # tries to renew a lease before it ends
 LONGEST = 3_600.0  # seconds after which a compute that has not ended is taken to hang, and is renewed no more

@@ -20,9 +20,7 @@ TEST = "_statistics_cache_test"  # the attribute of a `TestCase`'s block that na
 ERRORS = (DatabaseError, InterfaceError)
 TENANTS = ("set_tenant", "set_schema")  # methods of connections that change search_path (django-tenants and its kin)
 
-_last: dict[
-    tuple[facts.Place, str], str | None
-] = {}  # what the last connection or proof said, for who has no connection
+_last: dict[tuple[facts.Place, str], str | None] = {}  # what was said last, for who has no connection
 _asked: set[str] = set()  # aliases whose identity somebody wanted to know: the others are never asked
 _made: set[tuple[facts.Place, str]] = set()  # databases to which this process has tried to give a number
 _mixed: set[str] = set()  # aliases on which search_path changes
