@@ -1,6 +1,7 @@
 """Which identity is in force: learnt at each new connection and by each proof, never asked for a hot hit."""
 
 from secrets import token_hex
+from time import monotonic
 from typing import Any
 
 from django.core.cache import caches
@@ -18,11 +19,12 @@ from . import facts
 KEY = "_statistics_cache_identity"  # the attribute of a connection that holds what it has learnt, by made key prefix
 TEST = "_statistics_cache_test"  # the attribute of a `TestCase`'s block that names the test
 ERRORS = (DatabaseError, InterfaceError)
+AGAIN = 60.0  # seconds until a number is tried for again: who may not write asks seldom, a lock is over by then
 TENANTS = ("set_tenant", "set_schema")  # methods of connections that change search_path (django-tenants and its kin)
 
 _last: dict[tuple[facts.Place, str], str | None] = {}  # what was said last, for who has no connection
 _asked: set[str] = set()  # aliases whose identity somebody wanted to know: the others are never asked
-_made: set[tuple[facts.Place, str]] = set()  # databases to which this process has tried to give a number
+_tried: dict[tuple[facts.Place, str], float] = {}  # when a number may be tried for a database again (monotonic)
 _mixed: set[str] = set()  # aliases on which search_path changes
 
 
@@ -83,16 +85,16 @@ def find(alias: str) -> str | None:
 
 
 def make(alias: str) -> bool:
-    """Give a database its number if it may have one now, and tell whether it was tried: once in a process, but in each
-    `TestCase`, which takes it back."""
+    """Give a database its number if it may have one now, and tell whether it was tried: once a minute in a process, but
+    in each `TestCase`, which takes it back."""
     place = facts.place_of(connections[alias]), made_prefix()
-    if place in _made:
+    if monotonic() < _tried.get(place, 0.0):
         return False
     if not connections[alias].in_atomic_block:
-        _made.add(place)
+        _tried[place] = monotonic() + AGAIN
     try:
         facts.make(alias)
-    except ERRORS:  # it may not be written: there is no hot tier
+    except ERRORS:  # it may not be written, or not now: there is no hot tier meanwhile
         return False
     return True
 
@@ -123,7 +125,8 @@ def forget(alias: str) -> None:
     vars(connections[alias]).pop(KEY, None)
     for place in [place for place in _last if place[0][0] == alias]:
         del _last[place]
-    _made.difference_update([place for place in _made if place[0][0] == alias])
+    for place in [place for place in _tried if place[0][0] == alias]:
+        del _tried[place]
     facts.forget(alias)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from io import StringIO
 from pathlib import Path
-from time import time
+from time import monotonic, time
 from typing import Any
 
 import pytest
@@ -194,6 +194,34 @@ def test_it_is_made_where_there_is_none(backend: Backend) -> None:
     for _ in range(2):
         facts.make(backend.database)
     assert StatisticIdentity.objects.count() == 1
+
+
+@ON_POSTGRES
+def test_a_lock_keeps_it_from_being_made_for_a_minute_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may not write it now tries again, and not at each read."""
+    StatisticIdentity.objects.all().delete()
+    known.forget("postgres")
+    with connections["postgres"].cursor() as cursor:
+        cursor.execute("SET lock_timeout = '10ms'")
+    with elsewhere("LOCK TABLE statistics_cache_statisticidentity IN SHARE MODE"):
+        assert stock.answer(Color.RED).tier == "computed"
+    assert [stock.answer(Color.RED).tier for _ in range(2)] == ["cold", "cold"]
+    monkeypatch.setattr(known, "monotonic", lambda: monotonic() + known.AGAIN)
+    assert [stock.answer(Color.RED).tier for _ in range(2)] == ["cold", "hot"]
+
+
+@contextmanager
+def elsewhere(sql: str) -> Iterator[None]:
+    """Keep open a transaction that has run a statement on a connection of its own."""
+    other = connections["postgres"].copy()
+    other.set_autocommit(False)
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(sql)
+        yield
+    finally:
+        other.rollback()
+        other.close()
 
 
 def test_a_reader_in_a_transaction_makes_none(backend: Backend) -> None:
