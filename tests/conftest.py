@@ -29,6 +29,7 @@ from tests.messages import Messages
 from tests.routers import TestRouter
 from tests.samples import Computed
 from tests.servers import own_valkey, patient_cache, postgres, postgres_settings
+from tests.sharing import pytest_collection_modifyitems  # noqa: F401  (a hook of pytest)
 
 hypothesis_settings.register_profile("laws", deadline=None)  # a law says nothing about time, and busy machines are slow
 hypothesis_settings.load_profile("laws")
