@@ -161,8 +161,11 @@ def queries(backend: Backend) -> Queries:
 
 
 @pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
-    """Stop the clock at noon; the test moves it by `shift`."""
+def clock(settings: Settings) -> Iterator[time_machine.Traveller]:
+    """Stop the clock at noon; the test moves it by `shift`, and proofs grow old by that."""
+    settings.STATISTICS_CACHE = {
+        key: value for key, value in settings.STATISTICS_CACHE.items() if key != "PROOF_INTERVAL"
+    }
     with time_machine.travel(NOON, tick=False) as traveller:
         yield traveller
 

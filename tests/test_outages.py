@@ -42,7 +42,7 @@ from tests.outages.proxy import HOST, Proxy, unix
 from tests.outages.servers import Pair, Valkey
 from tests.outages.table import ON_POSTGRES, ON_SQLITE, STRANGE, Outage
 from tests.outages.verbs import VERBS, Verb, check_given
-from tests.outages.world import REFUSALS, SOCKET_TIMEOUT, Done, Pauses, World, connected, slow_breakers
+from tests.outages.world import PROOF_INTERVAL, REFUSALS, SOCKET_TIMEOUT, Done, Pauses, World, connected, slow_breakers
 from tests.routers import TestRouter
 from tests.samples import Color
 from tests.servers import URL
@@ -102,7 +102,7 @@ def world(
 ) -> Iterator[World]:
     """Give servers that are well, one statistic, and warm entries of it."""
     settings.CACHES = settings.CACHES | {"statistics": brief(redis_cache(f"{servers.pair.url}/0"))}
-    conf(MAX_PAYLOAD=MAX_PAYLOAD)
+    conf(MAX_PAYLOAD=MAX_PAYLOAD, PROOF_INTERVAL=PROOF_INTERVAL)
     registry.named = {}
     receiving.WATCHES.clear()
     statistic = declare(outage.on_change if outage else "expire")
