@@ -20,8 +20,7 @@ from .declaring.registry import Registry
 from .declaring.sources import Scope, read_sources
 from .entry import Answer, Entry
 from .exceptions import DeclarationError
-from .hot import counters
-from .hot import entries as hot
+from .hot import asking, counters
 from .signals import declared_late
 
 P = ParamSpec("P")
@@ -179,12 +178,12 @@ class Statistic(Generic[P, T]):
         return CacheInfo(
             name=self.name,
             cache_size=rows.count(),
-            redis_enabled=hot.is_redis(),
+            redis_enabled=asking.is_redis(),
             ttl_seconds=bounds.ttl,
             stale_ttl_seconds=bounds.stale_ttl,
             keys_cached=list(rows.order_by("key").values_list("key", flat=True)[:MAX_LISTED]),
             schema=self.declaration.fingerprint,
-            breaker_open=hot.breaker.is_open,
+            breaker_open=asking.breaker.is_open,
             broker_breaker_open=queue.breaker.is_open,
             hits=counts.hits,
             stale_hits=counts.stale_hits,

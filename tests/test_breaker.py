@@ -11,7 +11,7 @@ from django_redis.exceptions import ConnectionInterrupted
 from redis.connection import Connection
 
 from statistics_cache.breaker import Breaker
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import asking
 from statistics_cache.signals import breaker_changed
 from tests.samples import Color, Computed, stock
 from tests.servers import own_valkey, patient_cache
@@ -98,7 +98,7 @@ def interrupted(cause: Exception) -> ConnectionInterrupted:
 )
 def test_outages_are_a_closed_list(error: Exception, outage: bool) -> None:
     """What is no outage is an error of ours, and raised."""
-    assert hot.is_outage(error) is outage
+    assert asking.is_outage(error) is outage
 
 
 @pytest.mark.django_db
@@ -108,7 +108,7 @@ def test_a_refused_server_falls_back_to_the_table(settings: object) -> None:
         settings.CACHES = settings.CACHES | {"statistics": patient_cache(f"{server.connection_url}/1")}  # type: ignore[attr-defined]
         assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed", "hot"]
     assert [stock.answer(Color.RED).tier for _ in range(3)] == ["cold"] * 3
-    assert hot.breaker.is_open
+    assert asking.breaker.is_open
     assert stock.get_cache_info()["redis_enabled"] is False
     stock.invalidate(Color.RED)
     assert stock.answer(Color.RED).tier == "computed"
@@ -121,11 +121,11 @@ def test_a_server_that_comes_back_is_used_again(settings: object) -> None:
     """After the pause one read probes, and from then on reads are hot."""
     with own_valkey() as server:
         settings.CACHES = settings.CACHES | {"statistics": patient_cache(f"{server.connection_url}/1")}  # type: ignore[attr-defined]
-        hot.breaker.failed(ConnectionError())
+        asking.breaker.failed(ConnectionError())
         assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed", "cold"]
-        hot.breaker.retry_at = 0.0
+        asking.breaker.retry_at = 0.0
         assert [stock.answer(Color.RED).tier for _ in range(2)] == ["cold", "hot"]
-        assert not hot.breaker.is_open
+        assert not asking.breaker.is_open
         caches["statistics"].clear()
     settings.CACHES = settings.CACHES | {"statistics": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}  # type: ignore[attr-defined]
 
@@ -149,9 +149,9 @@ def test_an_interrupted_command_leaves_no_answer_behind(on_valkey: None, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(Connection, "read_response", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            hot.ask(lambda cache: cache.get("first"), None)
+            asking.ask(lambda cache: cache.get("first"), None)
     assert Connection.read_response is read_response
-    assert hot.ask(lambda cache: cache.get("second"), None) == "2nd"
+    assert asking.ask(lambda cache: cache.get("second"), None) == "2nd"
 
 
 def interrupt(self: Connection, *_: Any, **__: Any) -> None:
@@ -162,8 +162,8 @@ def interrupt(self: Connection, *_: Any, **__: Any) -> None:
 def test_an_error_of_ours_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is no outage neither opens the breaker nor is swallowed."""
     with pytest.raises(redis.ResponseError):
-        hot.ask(raise_wrongtype, None)
-    assert not hot.breaker.is_open
+        asking.ask(raise_wrongtype, None)
+    assert not asking.breaker.is_open
 
 
 def raise_wrongtype(_: object) -> None:

@@ -8,6 +8,7 @@ from time_machine import Traveller
 
 from statistics_cache import reading
 from statistics_cache.entry import Copy
+from statistics_cache.hot import asking, generations, naming
 from statistics_cache.hot import entries as hot
 from tests.models import Paint
 from tests.samples import Color, stock
@@ -22,7 +23,7 @@ pytestmark = [
 def lost_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commit a change whose delivery never reaches the cache."""
     with monkeypatch.context() as lost:
-        lost.setattr(hot, "bump", lambda *_: None)
+        lost.setattr(generations, "bump", lambda *_: None)
         Paint.objects.create(color="red", litres=1)
         stock.invalidate(Color.RED)
 
@@ -44,7 +45,7 @@ def test_if_none_equalled_none_an_eviction_would_resurrect(monkeypatch: pytest.M
     stock(Color.RED)
     lost_delivery(monkeypatch)
     variant = stock.declaration.variant((Color.RED,), {})
-    caches["statistics"].delete_many(hot.hot_keys(stock.declaration, variant, hot.own_space(identity()))[1:])
+    caches["statistics"].delete_many(naming.hot_keys(stock.declaration, variant, naming.own_space(identity()))[1:])
     with monkeypatch.context() as broken:
         broken.setattr(reading, "believed", equal_if_missing)
         assert stock(Color.RED).litres == 0
@@ -70,7 +71,8 @@ def test_a_generation_that_is_set_back_resurrects(monkeypatch: pytest.MonkeyPatc
     """A bump that sets a fixed number instead of moving at random makes an old entry fresh after a flush."""
     names = hot_keys(stock, Color.RED)
     with monkeypatch.context() as broken:
-        broken.setattr(hot, "randint", lambda *_: 1)
+        for module in (asking, generations):
+            broken.setattr(module, "randint", lambda *_: 1)
         stock(Color.RED)
         old = caches["statistics"].get(names[0])
         lost_delivery(broken)

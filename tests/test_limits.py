@@ -24,7 +24,7 @@ from statistics_cache.api import registry
 from statistics_cache.broker.schedule import BEAT_SCHEDULE, TICK
 from statistics_cache.cold import rows as cold
 from statistics_cache.conf import FOR_EVER
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import naming
 from statistics_cache.models import StatisticEntry
 from statistics_cache.peeking import peek_stored
 from tests.conftest import Backend
@@ -120,7 +120,7 @@ def test_a_hot_copy_above_the_limit_is_a_miss() -> None:
     """What somebody else has put into the cache is not even decoded."""
     stock(Color.RED)
     variant = stock.declaration.variant((Color.RED,), {})
-    name = hot.hot_keys(stock.declaration, variant, hot.own_space(identity()))[0]
+    name = naming.hot_keys(stock.declaration, variant, naming.own_space(identity()))[0]
     text = caches["statistics"].get(name)
     assert text
     caches["statistics"].set(name, text + " " * 2_000_000)

@@ -29,6 +29,7 @@ from statistics_cache.cold import rows as cold
 from statistics_cache.cold import transactions
 from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.entry import Found, Limits
+from statistics_cache.hot import asking, generations
 from statistics_cache.hot import entries as hot
 from tests.commanding import refuse
 from tests.conftest import NOON
@@ -173,8 +174,8 @@ def play(verb: Verb, outage: Outage, world: World) -> None:
     with outage.around(world):
         with outage.hurt(world):
             judged(world, verb)
-            assert hot.breaker.is_open or not outage.is_dead
-            was_open = hot.breaker.is_open
+            assert asking.breaker.is_open or not outage.is_dead
+            was_open = asking.breaker.is_open
             second = judged(world, verb)
             assert second.asked == 0 or not was_open, "what is out is left alone"
             change(world)
@@ -212,9 +213,9 @@ def recovers(world: World) -> None:
     world.warm()
     for color in Color:
         assert world.statistic(color) == world.truth(color)
-    assert not hot.breaker.is_open
+    assert not asking.breaker.is_open
     assert not queue.breaker.is_open
-    assert not hot._undelivered
+    assert not asking._undelivered
 
 
 # What the table does not show
@@ -240,23 +241,23 @@ def test_a_full_cache_is_still_told_of_changes(world: World) -> None:
     before = keys(world, "generation")
     with ON_SQLITE["cache full"].hurt(world):
         change(world)
-        assert not hot.breaker.is_open
+        assert not asking.breaker.is_open
         assert len(keys(world, "generation")) == len(before) - 1
 
 
 @on("default")
 def test_a_change_during_the_probe_is_delivered_too(world: World) -> None:
     """What is refused while another caller finds out that the cache answers is delivered when that is known."""
-    hot.breaker.failed(ConnectionError())
+    asking.breaker.failed(ConnectionError())
     world.pauses.skip()
     before = values(world, "generation")
 
     def refused_meanwhile(_: object) -> bool:
-        hot.bump(identity_of(world.statistic), {world.statistic.name: ["*"]})
-        return bool(hot._undelivered)
+        generations.bump(identity_of(world.statistic), {world.statistic.name: ["*"]})
+        return bool(asking._undelivered)
 
-    assert hot.ask(refused_meanwhile, default=False)
-    assert not hot._undelivered
+    assert asking.ask(refused_meanwhile, default=False)
+    assert not asking._undelivered
     assert values(world, "generation") != before
 
 
@@ -269,11 +270,11 @@ def values(world: World, kind: str) -> list[Any]:
 def test_the_breaker_closes_by_itself(world: World, conf: Any) -> None:
     """A pause after the cache answers again, a read finds out, in real time."""
     conf(BREAKER_PAUSE=0.1)
-    hot.breaker.clock = monotonic
+    asking.breaker.clock = monotonic
     with world.pair.proxy.refusing():
         judged(world, VERBS["answer"])
-        assert hot.breaker.is_open
-    until(lambda: judged(world, VERBS["answer"]).error is None and not hot.breaker.is_open, "it does not close")
+        assert asking.breaker.is_open
+    until(lambda: judged(world, VERBS["answer"]).error is None and not asking.breaker.is_open, "it does not close")
 
 
 NOTHING: dict[str, Callable[[World], object]] = {
@@ -386,12 +387,14 @@ class Broken(NamedTuple):
 
 
 BROKEN = {
-    "full is no outage": Broken(hot, "OUTAGES", without(hot.OUTAGES, redis.OutOfMemoryError), "answer", "cache full"),
+    "full is no outage": Broken(
+        asking, "OUTAGES", without(asking.OUTAGES, redis.OutOfMemoryError), "answer", "cache full"
+    ),
     "read-only is no outage": Broken(
-        hot, "OUTAGES", without(hot.OUTAGES, redis.ReadOnlyError), "answer", "cache read-only"
+        asking, "OUTAGES", without(asking.OUTAGES, redis.ReadOnlyError), "answer", "cache read-only"
     ),
     "a breaker that never opens": Broken(Breaker, "failed", lambda *_: None, "answer", "cache refused"),
-    "nothing is delivered again": Broken(hot, "deliver_again", lambda _: None, "write", "cache hung"),
+    "nothing is delivered again": Broken(asking, "deliver_again", lambda _: None, "write", "cache hung"),
     "no proof grows old": Broken(reading, "hot_hit", believe_anything, "answer", "cache failed over"),
     "a read-only database is no outage": Broken(
         cold, "OUTAGES", without(cold.OUTAGES, InternalError), "set", "database read-only", "postgres"

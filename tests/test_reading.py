@@ -13,7 +13,7 @@ from time_machine import Traveller
 
 from statistics_cache import reading, statistic
 from statistics_cache.entry import write_header
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import generations
 from statistics_cache.models import StatisticEntry
 from tests import spaces
 from tests.conftest import Backend, Queries
@@ -133,7 +133,7 @@ def test_a_lost_delivery_is_repaired_within_the_proof_interval(
 ) -> None:
     """An invalidation that the cache never got is seen when the proof is PROOF_INTERVAL old, not before."""
     stock(Color.RED)
-    monkeypatch.setattr(hot, "bump", lambda *_: None)
+    monkeypatch.setattr(generations, "bump", lambda *_: None)
     stock.invalidate(Color.RED)
     clock.shift(14)
     assert stock.answer(Color.RED).tier == "hot"
@@ -364,7 +364,7 @@ def test_a_statistic_within_a_statistic_is_proved_or_computed(clock: Traveller) 
 def test_a_lost_delivery_never_reaches_an_outer_statistic(monkeypatch: pytest.MonkeyPatch) -> None:
     """A compute never uses another statistic's hot value, which may be unproven."""
     stock(Color.RED)
-    monkeypatch.setattr(hot, "bump", lambda *_: None)
+    monkeypatch.setattr(generations, "bump", lambda *_: None)
     Paint.objects.create(color="red", litres=5)
     stock.invalidate(Color.RED)
     assert stock(Color.RED).litres == 0, "within PROOF_INTERVAL the lost delivery is not noticed"

@@ -20,7 +20,7 @@ from time_machine import Traveller
 
 from statistics_cache import Answer, stand_alone, statistic, tasks, underway
 from statistics_cache.api import registry
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import generations
 from tests.conftest import Backend
 from tests.models import Paint
 from tests.samples import STALE_TTL, TTL, Color, Computed, Stock, shelf, stock
@@ -143,7 +143,7 @@ def test_believing_a_thread_would_break_the_promise(monkeypatch: pytest.MonkeyPa
 def test_what_is_believed_reaches_no_outer_statistic(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hot copy whose invalidation was lost is fresh to readers, and never part of an outer value."""
     shelf(Color.RED)
-    monkeypatch.setattr(hot, "bump", lambda *_: None)
+    monkeypatch.setattr(generations, "bump", lambda *_: None)
     Paint.objects.create(color="red")
     assert shelf(Color.RED).pots == 0, "believed, for PROOF_INTERVAL"
     assert gathered()(way) == 1

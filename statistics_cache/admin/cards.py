@@ -10,7 +10,7 @@ from statistics_cache.breaker import Breaker
 from statistics_cache.broker import queue
 from statistics_cache.broker.schedule import is_late
 from statistics_cache.conf import settings
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import asking
 
 from .changelist import EntryList
 from .overview import Overview, overview_of
@@ -87,7 +87,7 @@ def machine_cards(entries: EntryList) -> Iterator[Card]:
     else:
         ago, tone = max(0.0, time() - tick), "stale" if is_late(tick) else "fresh"
         yield Card("Last tick", f"{duration(ago)} ago", f"Due every {duration(settings().TICK)}", tone)
-    yield breaker_card("Cache", hot.breaker)
+    yield breaker_card("Cache", asking.breaker)
     yield breaker_card("Broker", queue.breaker)
 
 
@@ -100,7 +100,7 @@ def breaker_card(label: str, breaker: Breaker) -> Card:
 
 def banner(request: HttpRequest, entries: EntryList) -> str:
     """Say what is wrong with the tick, if something is."""
-    if hot.breaker.is_open:
+    if asking.breaker.is_open:
         return "The cache is out, so nobody can tell when the last tick was. Readers are answered by the table."
     tick = entries.tick
     if tick is None:

@@ -13,7 +13,7 @@ from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.declaring.keys import CLEARED, EPOCH_SCOPE, EVERY_SCOPE, INVALIDATED
 from statistics_cache.declaring.sources import Source
 from statistics_cache.entry import Copy, moment
-from statistics_cache.hot.entries import hot_keys, own_space
+from statistics_cache.hot.naming import hot_keys, own_space
 from statistics_cache.models import StatisticEntry
 
 from . import pictures

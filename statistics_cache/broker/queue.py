@@ -21,7 +21,7 @@ from statistics_cache.conf import bounded, limits, settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import queued_key
 from statistics_cache.entry import Generations, Row
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import asking, naming
 
 from .schedule import REFRESH
 
@@ -98,7 +98,7 @@ class Wanted:
     def note(self) -> str:
         """Name the note that it is queued. (Note [Queued once])"""
         names = self.declaration.name, self.declaration.fingerprint, self.variant.key, self.state
-        return queued_key(hot.own_space(self.identity or ""), *names)
+        return queued_key(naming.own_space(self.identity or ""), *names)
 
 
 def later(wanted: Wanted) -> bool:
@@ -224,7 +224,7 @@ def drop_note(name: str) -> None:
 def on_notes(operation: Callable[[BaseCache], R]) -> R:
     """Run an operation on the notes that all processes share; while the hot tier is out, on this process's own."""
     nothing: list[R] = []
-    answered = hot.ask(lambda cache: [operation(cache)], default=nothing)
+    answered = asking.ask(lambda cache: [operation(cache)], default=nothing)
     return answered[0] if answered else operation(_own)
 
 

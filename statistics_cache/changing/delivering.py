@@ -21,7 +21,7 @@ from statistics_cache.cold.transactions import (
     whole,
 )
 from statistics_cache.declaring.keys import EVERY_SCOPE, UNCHECKED_SCOPE
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import generations
 from statistics_cache.identity import known
 from statistics_cache.models import StatisticInvalidation
 from statistics_cache.signals import invalidated, store_failed
@@ -200,7 +200,7 @@ def identity_of(alias: str) -> str | None:
 def move_hot(alias: str, moves: Mapping[str, Iterable[str]]) -> None:
     """Move the hot generations of scopes, by statistic, and tell nobody. None are hot while there is no identity."""
     if moves and (identity := identity_of(alias)) is not None:
-        hot.bump(identity, moves)
+        generations.bump(identity, moves)
 
 
 def hot_scope(fact: object) -> str | None:

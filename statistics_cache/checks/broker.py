@@ -14,6 +14,7 @@ from statistics_cache.broker.queue import NoTransport, load_transport, outages
 from statistics_cache.broker.schedule import REFRESH, TICK, is_late
 from statistics_cache.conf import settings
 from statistics_cache.exceptions import SettingsError
+from statistics_cache.hot import asking
 from statistics_cache.hot import entries as hot
 from statistics_cache.identity import known
 
@@ -118,7 +119,7 @@ def check_tick(**_: Any) -> list[CheckMessage]:
         last = hot.last_tick(known.find(known.home()))
     except known.ERRORS:  # Django says so
         return []
-    if hot.breaker.is_open:  # W013 says so
+    if asking.breaker.is_open:  # W013 says so
         return []
     if last is not None and not is_late(last):
         return []

@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage
 
 from statistics_cache.conf import settings
 from statistics_cache.exceptions import SettingsError
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import asking
 
 from .alias import Alias, our_alias
 from .messages import warning
@@ -37,7 +37,7 @@ def check_eviction(**_: Any) -> list[CheckMessage]:
             for told in what_servers_tell(alias)
             for fault in (*eviction_faults(alias, told), *mode_faults(alias, told))
         ]
-    except hot.SUSPECTS as wrong:
+    except asking.SUSPECTS as wrong:
         return [unasked(alias, f"{type(wrong).__name__}: {wrong}")]
 
 
@@ -46,7 +46,7 @@ def what_servers_tell(alias: Alias) -> list[Mapping[str, Any]]:
     where CONFIG is forbidden."""
     cache: Any = caches[alias.name]
     client = cache.client
-    servers = client.connect().values() if hot.is_shards(cache) else [client.get_client(write=True)]
+    servers = client.connect().values() if asking.is_shards(cache) else [client.get_client(write=True)]
     return [server.info("memory") | server.info("server") for server in servers]
 
 

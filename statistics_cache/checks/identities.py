@@ -11,7 +11,7 @@ from django.db import connections
 from statistics_cache.cold import rows as cold
 from statistics_cache.conf import settings
 from statistics_cache.declaring.keys import tick_key
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import asking, naming
 from statistics_cache.identity import facts, known
 
 from .alias import our_alias
@@ -49,11 +49,16 @@ def check_other_sites(**_: Any) -> list[CheckMessage]:
     """Report that several databases' sites are at work under one prefix: they tell each other nothing, but who clears
     keys by their prefix, or looks at them, meets both."""
     alias = our_alias()
-    if alias is None or not alias.is_django_redis or alias.config.get("KEY_FUNCTION") or hot.is_shards(hot.cache()):
+    if (
+        alias is None
+        or not alias.is_django_redis
+        or alias.config.get("KEY_FUNCTION")
+        or asking.is_shards(asking.cache())
+    ):
         return []
     try:
         found = ticking(caches[alias.name])
-    except hot.SUSPECTS:  # W013 says so
+    except asking.SUSPECTS:  # W013 says so
         return []
     if len(found) < 2:
         return []
@@ -70,7 +75,7 @@ def check_other_sites(**_: Any) -> list[CheckMessage]:
 
 def ticking(cache: Any) -> list[str]:
     """Give the identities whose tick was seen in the last ten minutes."""
-    names = list(cache.iter_keys(tick_key(hot.own_space("*"))))
+    names = list(cache.iter_keys(tick_key(naming.own_space("*"))))
     ticks = cache.get_many(names)
     return sorted(name.split(":")[-2] for name, at in ticks.items() if isinstance(at, int) and time() - at < LATELY)
 

@@ -13,6 +13,7 @@ from statistics_cache.declaring.keys import count_key
 from statistics_cache.identity import known
 
 from . import entries as hot
+from . import naming
 
 Outcome = Literal["hit", "stale hit", "miss"]
 OUTCOMES: tuple[Outcome, ...] = ("hit", "stale hit", "miss")
@@ -126,4 +127,4 @@ def read_counts(statistics: Iterable[str], found: Mapping[str, int]) -> dict[str
 def own_space() -> str | None:
     """Give what the numbers of this site begin with: the identity of the database that entries are routed to."""
     identity = known.default()
-    return None if identity is None else hot.own_space(identity)
+    return None if identity is None else naming.own_space(identity)

@@ -16,7 +16,7 @@ from django_redis.cache import RedisCache
 from statistics_cache.conf import settings
 from statistics_cache.signals import breaker_changed
 
-from . import entries as hot
+from . import asking
 
 TIMES = 10  # its entry's last cost, that a lease stands for without renewal: who is only slow does not lose it
 SHORTEST = 2.0  # seconds that it stands for at least: a killed process is noticed soon, a busy one gets to renewing
@@ -127,20 +127,20 @@ def give_back(lease: Lease) -> None:
     may have forgotten it.
     """
     holder.end(lease)
-    hot.ask(lambda cache: delete(cache, [lease]), None)
+    asking.ask(lambda cache: delete(cache, [lease]), None)
 
 
 @receiver(breaker_changed)
 def give_back_again(name: str, is_open: bool, **_: Any) -> None:
     """When the hot tier answers again, give back what it may believe to be held."""
-    if name == hot.breaker.name and not is_open and (leases := holder.standing()):
-        hot.ask(lambda cache: delete(cache, leases), None)
+    if name == asking.breaker.name and not is_open and (leases := holder.standing()):
+        asking.ask(lambda cache: delete(cache, leases), None)
 
 
 def renew(lease: Lease) -> bool:
     """Let a lease stand for its span from now on; False if it is not ours any more. While the hot tier is out it may
     still be."""
-    return hot.ask(lambda cache: extend(cache, lease), default=True)
+    return asking.ask(lambda cache: extend(cache, lease), default=True)
 
 
 # A lease is changed by whoever holds it alone. Each in one step: between two it might pass to another.
@@ -150,7 +150,7 @@ DELETE = "if redis.pcall('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL'
 
 def extend(cache: BaseCache, lease: Lease) -> bool:
     """Move the end of a lease that is still ours; tell whether it is."""
-    if isinstance(cache, RedisCache) and not hot.is_shards(cache):
+    if isinstance(cache, RedisCache) and not asking.is_shards(cache):
         client = cache.client.get_client(write=True)
         return bool(client.eval(EXTEND, 1, *written(cache, lease), max(1, int(lease.span * 1000))))
     return cache.get(lease.name) == lease.mine and cache.touch(lease.name, timeout=lease.span)
@@ -158,7 +158,7 @@ def extend(cache: BaseCache, lease: Lease) -> bool:
 
 def delete(cache: BaseCache, leases: Iterable[Lease]) -> None:
     """Delete those leases that are still ours: in one round trip where the server is Redis."""
-    if isinstance(cache, RedisCache) and not hot.is_shards(cache):
+    if isinstance(cache, RedisCache) and not asking.is_shards(cache):
         pipeline = cache.client.get_client(write=True).pipeline(transaction=False)
         for lease in leases:
             pipeline.eval(DELETE, 1, *written(cache, lease))

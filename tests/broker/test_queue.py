@@ -20,7 +20,7 @@ from statistics_cache.broker import queue
 from statistics_cache.broker.queue import Wanted
 from statistics_cache.broker.schedule import REFRESH, TICK
 from statistics_cache.cold import proving
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import asking
 from statistics_cache.models import StatisticEntry
 from tests.conftest import BACKENDS, Backend
 from tests.messages import Messages
@@ -385,8 +385,8 @@ def test_who_computes_is_not_asked_for_again(
 
 def test_without_the_hot_tier_each_process_queues_one(changed: None, messages: Messages) -> None:
     """While the hot tier is out the notes are the process's own, and of a state as well."""
-    hot.breaker.failed(ConnectionError())
-    hot.breaker.retry_at += 1000
+    asking.breaker.failed(ConnectionError())
+    asking.breaker.retry_at += 1000
     assert {found_by(shelf) for _ in range(5)} == {"stale"}
     assert messages.take() == [RED]
     shelf.invalidate(Color.RED)
@@ -401,8 +401,8 @@ def test_without_the_hot_tier_many_entries_queue_one_each(messages: Messages) ->
     variants = [{"number": number} for number in range(400)]
     numbered.get_many(variants)
     numbered.invalidate()
-    hot.breaker.failed(ConnectionError())
-    hot.breaker.retry_at += 1000
+    asking.breaker.failed(ConnectionError())
+    asking.breaker.retry_at += 1000
     for _ in range(2):
         assert {answer.state for answer in numbered.get_many(variants)} == {"stale"}
     assert len(messages.take()) == len(variants)

@@ -13,7 +13,7 @@ from statistics_cache.changing import byhand
 from statistics_cache.cold import rows as cold
 from statistics_cache.entry import Copy
 from statistics_cache.exceptions import ParameterError
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import generations
 from statistics_cache.models import StatisticInvalidation
 from tests import spaces
 from tests.conftest import Backend
@@ -174,7 +174,7 @@ def test_many_scopes_fall_as_one() -> None:
     """Above eight scopes one command moves the generation of every scope."""
     stock.get_many(VARIANTS)
     before = caches["statistics"].get_many(spaces.hot_keys(stock, "red"))
-    hot.bump(spaces.identity_of(stock), {"tests.stock": [f"color={number}" for number in range(9)]})
+    generations.bump(spaces.identity_of(stock), {"tests.stock": [f"color={number}" for number in range(9)]})
     after = caches["statistics"].get_many(before)
     changed = [name for name in before if before[name] != after[name]]
     assert changed == [spaces.generation(stock, "*")]
@@ -182,14 +182,14 @@ def test_many_scopes_fall_as_one() -> None:
 
 def test_a_bump_leaves_a_missing_generation_missing() -> None:
     """Missing means unknown; only a reader gives it a start, at random."""
-    hot.bump(spaces.identity_of(stock), {"tests.stock": ['color="red"', "*"]})
+    generations.bump(spaces.identity_of(stock), {"tests.stock": ['color="red"', "*"]})
     assert caches["statistics"].get(spaces.generation(stock, "*")) is None
 
 
 def test_a_bump_discards_what_is_no_number() -> None:
     """What stands in a generation's place is deleted rather than believed."""
     caches["statistics"].set(spaces.generation(stock, "*"), "foreign")
-    hot.bump(spaces.identity_of(stock), {"tests.stock": ["*"]})
+    generations.bump(spaces.identity_of(stock), {"tests.stock": ["*"]})
     assert caches["statistics"].get(spaces.generation(stock, "*")) is None
 
 

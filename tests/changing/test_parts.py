@@ -18,7 +18,7 @@ from statistics_cache.cold import changelog, proving
 from statistics_cache.cold import rows as cold
 from statistics_cache.declaring.parts import parts_of
 from statistics_cache.exceptions import ParameterError
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import generations, naming
 from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
 from tests import spaces
 from tests.conftest import Backend
@@ -433,7 +433,7 @@ def test_the_tick_delivers_what_was_cleared_once_more(monkeypatch: pytest.Monkey
     """Who cleared may have ended while the hot tier was out."""
     shelf(Color.RED)
     with monkeypatch.context() as ended:
-        ended.setattr(hot, "bump", lambda *_: None)
+        ended.setattr(generations, "bump", lambda *_: None)
         shelf.clear(Color.RED)
     upkeep.tick([shelf.declaration])
     variant = shelf.declaration.variant((Color.RED,), {})
@@ -445,4 +445,4 @@ def test_the_tick_delivers_what_was_cleared_once_more(monkeypatch: pytest.Monkey
 def test_the_keys_that_a_hot_read_asks_for_do_not_grow() -> None:
     """One entry, the generation of every scope, and one of each shape."""
     found = declare(size)
-    assert len(hot.hot_keys(found.declaration, found.declaration.variant(("red",), {}), "statistics")) == 3
+    assert len(naming.hot_keys(found.declaration, found.declaration.variant(("red",), {}), "statistics")) == 3

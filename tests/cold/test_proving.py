@@ -9,7 +9,7 @@ import pytest
 from statistics_cache.admin import overview
 from statistics_cache.cold import proving
 from statistics_cache.cold.proving import Pair, all_totals, prove_together
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import asking
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
 from statistics_cache.peeking import look_together, peek_many
 from tests.conftest import Backend, Queries
@@ -90,13 +90,13 @@ def test_together_is_one_statement_and_one_round_trip(
 ) -> None:
     """However many variants of however many statistics."""
     asked: list[object] = []
-    ask = hot.ask
+    ask = asking.ask
 
     def counted(operation: Any, default: Any) -> Any:
         asked.append(operation)
         return ask(operation, default)
 
-    monkeypatch.setattr(hot, "ask", counted)
+    monkeypatch.setattr(asking, "ask", counted)
     with queries(1):
         look_together(list(pairs()))
     assert len(asked) == 1

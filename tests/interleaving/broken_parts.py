@@ -9,7 +9,7 @@ from statistics_cache.changing import byhand, delivering
 from statistics_cache.changing.delivering import Part
 from statistics_cache.cold import changelog, proving
 from statistics_cache.declaring.keys import EPOCH_SCOPE
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import generations
 from statistics_cache.models import StatisticEntry, StatisticScope
 
 from . import actors, casts
@@ -39,7 +39,7 @@ def count_parts_in_the_generation_alone(patch: Patch) -> None:
 
 def tell_nobody(patch: Patch) -> None:
     """Move nothing in the hot tier."""
-    patch.setattr(hot, "bump", lambda *_: None)
+    patch.setattr(generations, "bump", lambda *_: None)
 
 
 def fold_and_prune_parts() -> None:

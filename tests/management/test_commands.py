@@ -20,7 +20,7 @@ from time_machine import Traveller
 from statistics_cache import statistic
 from statistics_cache.cold import rows as cold
 from statistics_cache.declaring.keys import hot_entry_key
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import asking, naming
 from statistics_cache.management.shown import humane
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
 from tests import spaces
@@ -173,7 +173,7 @@ def test_showing_changes_nothing() -> None:
 @pytest.mark.usefixtures("stored")
 def test_without_the_hot_tier_the_table_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """While the cache is out, everything is shown from the cold tier."""
-    monkeypatch.setattr(hot, "ask", lambda _, default: default)
+    monkeypatch.setattr(asking, "ask", lambda _, default: default)
     assert {(each["tier"], each["state"]) for each in listed()} == {("cold", "fresh")}
 
 
@@ -542,7 +542,7 @@ def test_orphans_are_what_no_call_reads() -> None:
     rows.filter(key__contains='red",doubled=true').update(schema="other")
     rows.filter(key__contains='blue",doubled=false').update(params='{"color":"blue","size":3}')
     StatisticEntry.objects.filter(statistic="tests.shelf").update(statistic="gone.away", schema="ancient")
-    name = hot_entry_key(hot.own_space(spaces.identity()), "gone.away", "ancient", SHELF_RED)
+    name = hot_entry_key(naming.own_space(spaces.identity()), "gone.away", "ancient", SHELF_RED)
     caches["statistics"].set(name, "text")
     said = clear("--orphaned", "--dry-run")
     assert said == "gone.away: 1 would be cleared in both tiers.\ntests.stock: 2 would be cleared in both tiers.\n"

@@ -13,7 +13,7 @@ from time_machine import Traveller
 
 from statistics_cache.api import Statistic
 from statistics_cache.broker import queue
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import asking
 from tests.messages import Messages
 from tests.models import Paint
 from tests.outages.proxy import Proxy
@@ -154,7 +154,7 @@ def stock_of(pots: list[int], *, doubled: bool) -> Stock:
 @contextmanager
 def slow_breakers(pauses: Pauses) -> Iterator[None]:
     """Let a test say when the pauses of the breakers end."""
-    breakers = (hot.breaker, queue.breaker)
+    breakers = (asking.breaker, queue.breaker)
     clocks = [breaker.clock for breaker in breakers]
     for breaker in breakers:
         breaker.clock = pauses

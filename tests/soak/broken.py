@@ -7,8 +7,7 @@ from statistics_cache import reading
 from statistics_cache.changing import checking, delivering
 from statistics_cache.cold import changelog
 from statistics_cache.conf import settings
-from statistics_cache.hot import entries as hot
-from statistics_cache.hot import holding, lease
+from statistics_cache.hot import generations, holding, lease
 from statistics_cache.identity import facts, known
 
 
@@ -22,7 +21,7 @@ def break_it(what: str) -> None:
 
 def lose_deliveries() -> None:
     """Deliver nothing."""
-    hot.bump = lambda *_: None
+    generations.bump = lambda *_: None
 
 
 def believe_for_ever() -> None:

@@ -10,7 +10,7 @@ from django.db.backends.signals import connection_created
 from statistics_cache import Answer
 from statistics_cache.broker import queue
 from statistics_cache.exceptions import ComputeFailed, ComputeTimeout
-from statistics_cache.hot import entries as hot
+from statistics_cache.hot import asking
 from tests.soak.declared import SCOPES, TARGETS, Seen, Target
 from tests.soak.doubting import DoubtingLedger, Dues
 from tests.soak.ledger import Due
@@ -124,9 +124,9 @@ class EnduringReader(Reader):
     def await_closed(self) -> None:
         """Use cache and broker until this process believes in both again."""
         deadline, target = monotonic() + CONVERGED, TARGETS[0]
-        while hot.breaker.is_open or queue.breaker.is_open:
+        while asking.breaker.is_open or queue.breaker.is_open:
             if monotonic() > deadline:
-                raise Violation(f"a breaker is open at the end: hot {hot.breaker}, broker {queue.breaker}")
+                raise Violation(f"a breaker is open at the end: hot {asking.breaker}, broker {queue.breaker}")
             target.statistic.answer(**target.parameters)
             target.statistic.refresh_later(**target.parameters)
             sleep(AGAIN)
@@ -207,7 +207,7 @@ class EnduringWriter(Writer):
         before, began = self.states, time()
         super().write(steps, in_transaction=in_transaction)
         self.owed |= {scope for scope in SCOPES.values() if before[scope] != self.states[scope]}
-        if hot.breaker.is_open:
+        if asking.breaker.is_open:
             return
         self.ledger.note_delivered(self.number, self.owed)
         self.owed.clear()
