@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, o
 
 from django.apps import apps
 
-from . import computing, peeking, reading, tokens, upkeep
+from . import answering, computing, peeking, reading, tokens, upkeep
 from .broker import queue
 from .changing import byhand, receiving
 from .changing.byhand import Tier
@@ -79,7 +79,7 @@ class Statistic(Generic[P, T]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Give a value: found fresh; found stale, if the policy allows it, and then refreshed by a worker; else
         computed once and stored."""
-        return reading.value(self.declaration, self.declaration.variant(args, kwargs))
+        return answering.value(self.declaration, self.declaration.variant(args, kwargs))
 
     @overload
     def answer(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]: ...
@@ -93,8 +93,8 @@ class Statistic(Generic[P, T]):
         wait = kwargs.pop("wait", True)
         variant = self.declaration.variant(args, kwargs)
         if wait:
-            return reading.answer(self.declaration, variant)
-        return reading.answer_at_once(self.declaration, variant, on_miss=True)
+            return answering.answer(self.declaration, variant)
+        return answering.answer_at_once(self.declaration, variant, on_miss=True)
 
     @overload
     def get(self, *args: P.args, **kwargs: P.kwargs) -> T | None: ...
@@ -104,7 +104,7 @@ class Statistic(Generic[P, T]):
         """Give what the cache has, None for a miss; never computes. `allow_stale=None` allows stale values where
         `stale_ttl` is above `ttl`; one that is given is refreshed by a worker."""
         allow_stale = kwargs.pop("allow_stale", None)
-        found = reading.answer_at_once(self.declaration, self.declaration.variant(args, kwargs), allow_stale)
+        found = answering.answer_at_once(self.declaration, self.declaration.variant(args, kwargs), allow_stale)
         return found.value if found else None
 
     def get_many(self, variants: Iterable[Mapping[str, Any]]) -> list[Answer[T]]:
@@ -112,7 +112,7 @@ class Statistic(Generic[P, T]):
         there, and a compute for each that is left."""
         given = self.declaration.mappings("get_many", variants)
         wanted = [self.declaration.variant((), dict(parameters)) for parameters in given]
-        return reading.answer_many(self.declaration, wanted)
+        return answering.answer_many(self.declaration, wanted)
 
     def is_fresh(self, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Tell whether the cache holds a fresh value."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from django.db import connections
 
 from .broker import queue
-from .broker.queue import Wanted
+from .broker.queue import Wanted, wanted_by_itself
 from .changing import checking
 from .cold import rows as cold
 from .cold.transactions import after_commit, has_changed, in_transaction, is_dirty, is_overtaken, mark
@@ -72,10 +72,13 @@ def revalidate(declaration: Declaration[..., Any], variant: Variant, ended: Sear
     """Have a worker refresh what a search ended with: one message, however many readers there are.
 
     Nothing is queued where nothing could be stored (the database is out, or a transaction changed a source), nor while
-    a compute that failed is not to be tried again.
+    a compute that failed is not to be tried again. Who has read the hot tier alone cannot know of that, and finds it
+    queued until then.
     """
     if ended.captured is not None and not ended.is_blocked:
         queue.later(Wanted(declaration, variant, ended.captured.database, ended.row, ended.captured.identity))
+    elif ended.identity is not None and ended.found is not None:
+        queue.later_by_itself(declaration, variant, ended.found.copy, ended.identity)
 
 
 def may_wait(declaration: Declaration[..., Any]) -> bool:
@@ -278,6 +281,8 @@ def fail(
     except cold.OUTAGES as outage:
         store_failed.send_robust(sender=type(declaration), statistic=declaration.name, error=outage)
         return False
+    if ended.row and ended.row.copy:
+        queue.hold_note(wanted_by_itself(declaration, variant, ended.row.copy, captured.identity), retry_at - time())
     facts = {"key": variant.key, "error": error, "parameters": tuple(variant.texts.values())}
     refresh_failed.send_robust(sender=type(declaration), statistic=declaration.name, **facts)
     return True

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from django.db import router
 
-from . import computing, reading
+from . import answering, computing, reading
 from .broker import queue
 from .broker.queue import Wanted
 from .changing import checking
@@ -323,7 +323,7 @@ def hydrate(declaration: Declaration[..., T]) -> list[Answer[T]]:
     """
     if not settings().HYDRATION_ENABLED:
         return []
-    given, errors = reading.settle_many(declaration, list(declaration.hydrated().values()), takes_stale=False)
+    given, errors = answering.settle_many(declaration, list(declaration.hydrated().values()), takes_stale=False)
     if errors:
         raise errors[0]
     return given

@@ -20,7 +20,7 @@ from statistics_cache.cold.transactions import after_commit_together, in_transac
 from statistics_cache.conf import bounded, limits, settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import queued_key
-from statistics_cache.entry import Generations, Row
+from statistics_cache.entry import Copy, Generations, Row
 from statistics_cache.hot import asking, naming
 
 from .schedule import REFRESH
@@ -36,6 +36,11 @@ TURN = 0.4  # seconds that a thread waits for its turn: with the broker's own ti
 breaker = Breaker("broker", lambda: settings().BREAKER_PAUSE)
 OWN_NOTES = 10_000  # of some 300 bytes each; Django's 300 would forget some while readers go round
 _own = LocMemCache("statistics_cache.queued", {"max_entries": OWN_NOTES})  # this process's, while the hot tier is out
+
+
+ASKED_FOR = 1.0  # seconds that a process asks nobody about what it found queued: else each stale hit is two round trips
+MOST_ASKED = 10_000  # entries of which it remembers that
+asked_until: dict[tuple[object, ...], float] = {}  # when to ask again, by entry and what was found of it
 
 
 class NoTransport(Exception):
@@ -112,6 +117,26 @@ def later(wanted: Wanted) -> bool:
         return publish(wanted) != "refused"
     after_commit_together(alias, publish_all, wanted.note, wanted)
     return not is_manual(connections[alias])
+
+
+def wanted_by_itself(declaration: Declaration[..., Any], variant: Variant, copy: Copy, identity: str | None) -> Wanted:
+    """Name the refresh of an entry of which no more is known than a current copy."""
+    return Wanted(declaration, variant, copy.database, Row(copy, 0, "", None, None), identity)
+
+
+def later_by_itself(declaration: Declaration[..., Any], variant: Variant, copy: Copy, identity: str) -> None:
+    """Queue a refresh of what the hot tier alone has shown to be old, as `later` does; for a second after it was found
+    queued this process asks nobody."""
+    asked = identity, declaration.fingerprint, variant.key, copy.computed_at, copy.hot
+    if 0.0 < asked_until.get(asked, 0.0) - (now := time()) <= ASKED_FOR:  # else a clock was set back
+        return
+    wanted = wanted_by_itself(declaration, variant, copy, identity)
+    if in_transaction(cold.alias_of(declaration)):
+        later(wanted)
+    elif publish(wanted) != "refused":
+        if len(asked_until) >= MOST_ASKED:
+            asked_until.clear()
+        asked_until[asked] = now + ASKED_FOR
 
 
 def publish_all(several: Mapping[str, Wanted]) -> None:
@@ -214,6 +239,11 @@ def keep_note(wanted: Wanted) -> None:
     """
     drop_note(replace(wanted, forced=True).note)
     on_notes(lambda cache: cache.set(wanted.note, 1, timeout=settings().LEASE_TTL + OUTLIVES))
+
+
+def hold_note(wanted: Wanted, seconds: float) -> None:
+    """Let the note stand for so long, and no longer: until a failed compute may be tried again."""
+    on_notes(lambda cache: cache.set(wanted.note, 1, timeout=max(seconds, 0.001)))
 
 
 def drop_note(name: str) -> None:

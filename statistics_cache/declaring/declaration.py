@@ -48,6 +48,7 @@ class Variant:
     ones: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     parts: tuple[Names, ...] = field(default=(), repr=False, compare=False)
     hot_keys: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    plans: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def share(self) -> float:
@@ -277,7 +278,7 @@ class Declaration(Generic[P, T]):
                 "Return what its annotation says, in types that JSON keeps."
             ) from error
 
-    def decode(self, payload: str) -> T:
+    def decode(self, payload: str | bytes) -> T:
         """Give the value of a JSON text, made anew. Raises PayloadError."""
         try:
             return read(self.result, payload)

@@ -80,7 +80,7 @@ def keep_as(form: Mapping[str, bool], adapter: TypeAdapter[T], value: object, *,
     return Kept(text, back)
 
 
-def read(adapter: TypeAdapter[T], text: str) -> T:
+def read(adapter: TypeAdapter[T], text: str | bytes) -> T:
     """Decode what `keep` wrote, anew each time: by the names of fields, or else as pydantic does by default."""
     try:
         return adapter.validate_json(text, by_alias=False, by_name=True)

@@ -149,8 +149,8 @@ class DoubtingLedger(Ledger):
 # It is delivered when the writer's own breaker is closed after it: then its bump, and any that were owed, came through.
 # A commit whose reply was lost is committed and never delivered.
 # What the database proves or computes in a read (tier cold or computed, reason source) holds all that is committed.
-# A hot copy that is believed was proved less than PROOF_INTERVAL before the read: it holds all that was committed
-# that long before, whatever happened since (P3, P4); and all that was delivered (P1), unless the cache got an older
-# state back within that time: then deliveries are undone, and the first alone counts. No other outage weakens P1: a
-# cache that was flushed, killed or evicted from knows no generations, and unknown is never believed.
+# A hot copy that is believed, fresh or only old, was proved less than PROOF_INTERVAL before the read: it holds all that
+# was committed that long before, whatever happened since (P3, P4); and all that was delivered (P1), unless the cache
+# got an older state back within that time: then deliveries are undone, and the first alone counts. No other outage
+# weakens P1: a cache that was flushed, killed or evicted from knows no generations, and unknown is never believed.
 # With the database out a stale hot copy may miss what was not delivered for as long as it may be served.
