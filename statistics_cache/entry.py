@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 T_co = TypeVar("T_co", covariant=True)
@@ -109,6 +110,7 @@ class Found(NamedTuple, Generic[T_co]):
     reason: Reason | None
     at: float
     is_changed: bool = False  # whether its source has, whatever the reason is
+    left: float = inf  # the seconds for which it may still be given although its source has
 
     def answer(self, tier: Tier | None = None) -> Answer[T_co]:
         """Give this to a reader: the age is that of the moment at which the state was judged."""

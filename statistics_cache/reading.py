@@ -280,9 +280,10 @@ def best(
     """Give the readable copy that is best to give; one that was cleared is none."""
     left = [copy for copy in copies if copy is not None and proof.holds(copy)]
     for copy in sorted(left, key=lambda copy: rank(copy, proof), reverse=True):
-        state, reason = judge(copy, now, bounds, current=copy.database == proof.database)
+        state, reason = proof.judge(declaration, copy, now, bounds)
         if (found := opened(declaration, copy, state, reason, now)) is not None:
-            return found._replace(is_changed=copy.database != proof.database)
+            until = proof.left_of(declaration, copy, now)
+            return found._replace(is_changed=copy.database != proof.database, left=until)
     return None
 
 

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 MAX_REMEMBERED = 4_096  # calls whose variant is kept; a dashboard has tens, and each is a few kB
 MAX_REMEMBERED_SIZE = 1_000  # bytes of a call's arguments: the long texts that one might hold are validated each time
+SHARE = 4  # costs of a compute from one to the next: what is never left in peace takes a quarter of a worker at most
 MAX_NAME = 100  # characters; keys stay readable and the database column short
 MAX_SHOWN = 200  # characters of a call's parameters in a message
 
@@ -101,6 +102,8 @@ class Declaration(Generic[P, T]):
     stale_ttl: timedelta | None = None
     sources: tuple[Source, ...] = ()
     on_change: Literal["expire", "revalidate"] = "expire"
+    refresh_every: timedelta | None = None
+    changed_ttl: timedelta | None = None
     version: str | int = ""
     hydrate: bool | tuple[Mapping[str, Any], ...] | Callable[[], Iterable[Mapping[str, Any]]] = False
     queue: str | None = None
@@ -132,6 +135,11 @@ class Declaration(Generic[P, T]):
     def is_visible_to(self, user: Any) -> bool:
         """Tell whether a user of the admin may see its values; without a `visible_to`, everybody may."""
         return self.visible_to is None or bool(self.visible_to(user))
+
+    def floor(self, cost: float) -> float:
+        """Give the seconds since a compute, of such a cost, before which no worker is asked for the next: 0 without
+        `refresh_every`."""
+        return max(self.refresh_every.total_seconds(), SHARE * cost) if self.refresh_every else 0.0
 
     @property
     def path(self) -> str:

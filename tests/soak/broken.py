@@ -1,6 +1,7 @@
 """Broken versions, each of which the soak must catch: what it proves of the others rests on that."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from statistics_cache import reading
@@ -81,7 +82,7 @@ def lose_log_rows(ending: str) -> None:
     """Have some changes delivered, but never logged."""
     write = changelog.write
 
-    def forgetful(alias: str, changes: Sequence[changelog.Change]) -> Any:
-        return write(alias, [change for change in changes if not change.cause.endswith(ending)])
+    def forgetful(alias: str, changes: Sequence[changelog.Change], at: datetime | None = None) -> Any:
+        return write(alias, [change for change in changes if not change.cause.endswith(ending)], at)
 
     changelog.write = forgetful
