@@ -6,8 +6,7 @@ A generation is `sum(base) + sum(jump)` over an entry's scopes, of folded and un
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
-from operator import attrgetter
+from functools import lru_cache, partial
 from random import randint
 from typing import NamedTuple
 
@@ -37,6 +36,17 @@ class Total(NamedTuple):
 
 Totals = Mapping[tuple[str, str], Total]  # by statistic and scope
 UNMOVED = Total(0)
+
+
+class Logged(NamedTuple):
+    """A log row that was folded."""
+
+    pk: int
+    statistic: str
+    scope: str
+    jump: int
+    cause: str
+    created_at: datetime
 
 
 class Change(NamedTuple):
@@ -113,7 +123,7 @@ def sums_sql(alias: str, where: str) -> str:
     before = in_utc(connection, f"CASE WHEN {quote('before')} {WITHIN_TIME} THEN {quote('before')} END")
     scopes, log = (quote(model._meta.db_table) for model in (StatisticScope, StatisticInvalidation))
     folded = f"SELECT statistic, scope, base AS n, {before} AS cleared FROM {scopes} {where}"  # noqa: S608
-    logged = f"SELECT statistic, scope, jump AS n, NULL FROM {log} {where}"  # noqa: S608
+    logged = f"SELECT statistic, scope, SUM(jump) AS n, NULL FROM {log} {where} GROUP BY statistic, scope"  # noqa: S608
     moved = f"FROM ({folded} UNION ALL {logged}) moved GROUP BY statistic, scope"
     return f"SELECT statistic, scope, {total} AS total, MAX(cleared) AS cleared {moved}"
 
@@ -150,15 +160,18 @@ def clear_before(alias: str, statistic: str, scope: str, moment: datetime) -> No
         scopes.filter(earlier, statistic=statistic, scope=scope).update(before=moment)
 
 
-def fold(alias: str) -> list[StatisticInvalidation] | None:
+def fold(alias: str) -> list[Logged] | None:
     """Move the oldest log rows into the sums, and give them; None if another process did so meanwhile.
 
     A generation is the same before and after, and in between: the rows go in the transaction in which the sums grow.
     """
-    logged = StatisticInvalidation.objects.using(alias).exclude(scope=UNCHECKED_SCOPE)
-    rows = list(logged.order_by("pk")[:FOLDED_AT_ONCE])
+    logged = StatisticInvalidation.objects.using(alias)
+    oldest = logged.exclude(scope=UNCHECKED_SCOPE).order_by("pk")
+    rows = [Logged(*row) for row in oldest.values_list("pk", *Logged._fields[1:])[:FOLDED_AT_ONCE]]
+    if not rows:
+        return []
     with transaction.atomic(using=alias):
-        gone, _ = StatisticInvalidation.objects.using(alias).filter(pk__in=[row.pk for row in rows]).delete()
+        gone, _ = logged.filter(pk__in=[row.pk for row in rows]).delete()
         if gone != len(rows):
             transaction.set_rollback(True, using=alias)
             return None
@@ -166,24 +179,46 @@ def fold(alias: str) -> list[StatisticInvalidation] | None:
     return rows
 
 
-def add_to_sums(alias: str, rows: Sequence[StatisticInvalidation]) -> None:
-    """Add the jumps of rows, oldest first, to the sums of their scopes; the newest one's cause and time are kept."""
+def add_to_sums(alias: str, rows: Sequence[Logged]) -> None:
+    """Add the jumps of rows, oldest first, to the sums of their scopes, in one statement.
+
+    The newest row's cause and time are kept.
+    """
     jumps = Counter[tuple[str, str]]()
     for row in rows:
         jumps[row.statistic, row.scope] += row.jump
-    scopes = StatisticScope.objects.using(alias)
-    scopes.bulk_create([StatisticScope(statistic=name, scope=scope) for name, scope in jumps], ignore_conflicts=True)
-    named = scopes.filter(statistic__in={name for name, _ in jumps}, scope__in={scope for _, scope in jumps})
-    sums = {(known.statistic, known.scope): known for known in named.select_for_update().order_by("pk")}
-    for row in rows:
-        known = sums[row.statistic, row.scope]
-        known.last_cause, known.changed_at = row.cause, row.created_at
-    moved = [sums[pair] for pair in jumps]
-    for known in moved:
-        known.base += jumps[known.statistic, known.scope]
-        known.folded_at = Now()  # after the rows were read: they are no younger
-    columns = ["base", "last_cause", "changed_at", "folded_at"]
-    scopes.bulk_update(sorted(moved, key=attrgetter("pk")), columns, batch_size=100)
+    newest = {(row.statistic, row.scope): row for row in rows}
+    to_column = partial(StatisticScope._meta.get_field("changed_at").get_db_prep_save, connection=connections[alias])
+    values = [
+        value
+        for pair in sorted(jumps)  # two folds lock the same sums in the same order
+        for value in (*pair, jumps[pair], newest[pair].cause, to_column(newest[pair].created_at))
+    ]
+    with connections[alias].cursor() as cursor:
+        cursor.execute(add_sql(alias, len(jumps)), values)
+
+
+def add_sql(alias: str, scopes: int) -> str:
+    """Give the statement that adds to the sums of so many scopes; the database adds by itself, and says when."""
+    quote = connections[alias].ops.quote_name
+    moment, _ = StatisticScope.objects.using(alias).query.get_compiler(alias).compile(Now())
+    columns = ("statistic", "scope", "base", "last_cause", "changed_at", "folded_at")
+    values = ", ".join([f"(%s, %s, %s, %s, %s, {moment})"] * scopes)  # folded_at: later than the read of the log
+    into = f"{quote(StatisticScope._meta.db_table)} ({', '.join(map(quote, columns))})"
+    return f"INSERT INTO {into} VALUES {values} {where_known_sql(alias)}"  # noqa: S608
+
+
+def where_known_sql(alias: str) -> str:
+    """Give what that statement does where a scope has a sum. (Django's `update_conflicts` cannot add.)"""
+    quote = connections[alias].ops.quote_name
+    base = quote("base")
+    if connections[alias].vendor == "mysql":
+        when, known, new = "ON DUPLICATE KEY UPDATE", base, "VALUES({})"
+    else:
+        when = f"ON CONFLICT ({quote('statistic')}, {quote('scope')}) DO UPDATE SET"
+        known, new = f"{quote(StatisticScope._meta.db_table)}.{base}", "EXCLUDED.{}"
+    others = [f"{name} = {new.format(name)}" for name in map(quote, ("last_cause", "changed_at", "folded_at"))]
+    return f"{when} {', '.join([f'{base} = {known} + {new.format(base)}', *others])}"
 
 
 def prune_parts(alias: str, statistic: str, moment: datetime) -> int:
