@@ -3,8 +3,8 @@
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 MAX_REMEMBERED = 4_096  # calls whose variant is kept; a dashboard has tens, and each is a few kB
 MAX_REMEMBERED_SIZE = 1_000  # bytes of a call's arguments: the long texts that one might hold are validated each time
+WIDEST = 4  # bytes that a character may have in UTF-8
 MAX_NAME = 100  # characters; keys stay readable and the database column short
 MAX_SHOWN = 200  # characters of a call's parameters in a message
 
@@ -107,7 +108,7 @@ class Declaration(Generic[P, T]):
     time_limit: timedelta | None = None
     using: str | None = None
     visible_to: Callable[[Any], bool] | None = None
-    remembered: dict[Any, Variant] = field(default_factory=dict, repr=False)
+    remembered: OrderedDict[Any, Variant] = field(default_factory=OrderedDict, repr=False)
     run: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -149,12 +150,20 @@ class Declaration(Generic[P, T]):
         return parts_of(list(self.parameters.adapters), self.shapes)
 
     @cached_property
+    def spelt_names(self) -> str:
+        """Give what the JSON of all parameters has besides their values."""
+        return canonical_json(dict.fromkeys(self.parameters.adapters, ""))
+
+    @cached_property
     def fingerprint(self) -> str:
         """Identify the return type's JSON schema and the `version`: entries of another one are not read."""
         return fingerprint(self.result, self.version)
 
     def variant(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant:
-        """Give the variant that a call means; calls of few plain values are remembered. Raises ParameterError."""
+        """Give the variant that a call means; the latest calls of few plain values are remembered.
+
+        Raises ParameterError.
+        """
         identity = plain_identity(args, kwargs)
         if identity is None:
             return self.new_variant(args, kwargs)
@@ -164,22 +173,20 @@ class Declaration(Generic[P, T]):
         if sum(map(getsizeof, (*args, *kwargs.values()))) > MAX_REMEMBERED_SIZE:
             return variant
         if len(self.remembered) >= MAX_REMEMBERED:
-            self.remembered.clear()
+            self.remembered.popitem(last=False)
         self.remembered[identity] = variant
         return variant
 
     def new_variant(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Variant:
         """Validate a call into its variant. Raises ParameterError."""
-        with self.naming():
-            return self.variant_of(self.parameters.bind(args, kwargs))
-
-    @contextmanager
-    def naming(self) -> Iterator[None]:
-        """Name the statistic in a ParameterError."""
         try:
-            yield
+            return self.variant_of(self.parameters.bind(args, kwargs))
         except ParameterError as error:
-            raise ParameterError(f"{self.name}: {error}") from error
+            raise self.named(error) from error
+
+    def named(self, error: ParameterError) -> ParameterError:
+        """Name the statistic in an error."""
+        return ParameterError(f"{self.name}: {error}")
 
     def variant_of(self, values: Mapping[str, Any]) -> Variant:
         """Give the variant of validated values. Raises ParameterError where JSON cannot keep one."""
@@ -216,8 +223,10 @@ class Declaration(Generic[P, T]):
 
     def restore(self, params: str) -> Variant:
         """Give the variant of stored or sent parameters, which are its `json`. Raises ParameterError."""
-        with self.naming():
+        try:
             return self.variant_of(self.parameters.restore(params))
+        except ParameterError as error:
+            raise self.named(error) from error
 
     def mappings(self, place: str, given: Any) -> list[Mapping[str, Any]]:
         """Give mappings of parameters back. Raises ParameterError for what is none, with what to write instead."""
@@ -232,12 +241,17 @@ class Declaration(Generic[P, T]):
 
     def some(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
         """Give the JSON text of each parameter that is named; one omitted or None means any. Raises ParameterError."""
-        with self.naming():
+        try:
             return self.check_size(self.parameters.spell(self.parameters.bind_some(args, kwargs)))
+        except ParameterError as error:
+            raise self.named(error) from error
 
     def check_size(self, texts: dict[str, str]) -> dict[str, str]:
         """Give JSON texts by name back. Raises ParameterError for more than MAX_PARAMETERS: each row keeps them."""
-        size, most = len(canonical_json(texts).encode()), self.max_parameters()
+        most = self.max_parameters()
+        if WIDEST * (len(self.spelt_names) + sum(map(len, texts.values()))) <= most:  # nearly always
+            return texts
+        size = len(canonical_json(texts).encode())
         if size > most:
             raise ParameterError(
                 f"its parameters have {size:,} bytes as JSON, more than MAX_PARAMETERS ({most:,}). "
