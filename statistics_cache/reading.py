@@ -7,6 +7,7 @@ from time import time
 from typing import Any, TypeVar
 
 from . import computing, underway
+from .broker.hurrying import hurry_if_many
 from .changing import checking
 from .changing.migrating import make_good
 from .changing.ongoing import MISSED
@@ -210,6 +211,7 @@ def search_cold(
     counters.flush_now_and_then()
     if proofs is None:
         return [search_without_database(declaration, *pair) for pair in zip(variants, reads, strict=True)]
+    hurry_if_many(max((proof.summed for proof in proofs.values()), default=0))
     if any(is_learnt(alias, read, proofs[variant.key]) for variant, read in zip(variants, reads, strict=True)):
         return search_many(declaration, variants)
     found = [

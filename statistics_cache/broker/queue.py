@@ -122,36 +122,41 @@ def publish_all(several: Mapping[str, Wanted]) -> None:
 
 def publish(wanted: Wanted) -> Published:
     """Publish one message unless the note says that it was; asks a broker that is out once per pause."""
+    task = current_app.tasks[REFRESH]  # one that is not registered is no outage
+    return publish_once(wanted.note, settings().LEASE_TTL + OUTLIVES, lambda: send(task, wanted))
+
+
+def publish_once(note: str, lasts: float, hand_over: Callable[[], None]) -> Published:
+    """Publish a message of any kind, unless its note says that it was so many seconds ago at most."""
     if breaker.rests:
         return "refused"
-    if not take_note(wanted.note):
+    if not take_note(note, lasts):
         return "already queued"
     probes = breaker.is_open
     with turn.taken() as is_mine:
-        if is_mine and (breaker.allows() if probes else not breaker.is_open) and is_sent(wanted):
+        if is_mine and (breaker.allows() if probes else not breaker.is_open) and is_sent(hand_over):
             return "queued"
-    drop_note(wanted.note)
+    drop_note(note)
     return "refused"
 
 
-def is_sent(wanted: Wanted) -> bool:
+def is_sent(hand_over: Callable[[], None]) -> bool:
     """Send, tell the breaker what came of it, and give whether the broker took it."""
-    if (error := refusal(wanted)) is not None:
+    if (error := refusal(hand_over)) is not None:
         breaker.failed(error)
         return False
     breaker.succeeded()
     return True
 
 
-def refusal(wanted: Wanted) -> Exception | None:
+def refusal(hand_over: Callable[[], None]) -> Exception | None:
     """Send, and give what the broker has against it, or that there is no way to talk to it; raise all else."""
-    task = current_app.tasks[REFRESH]  # one that is not registered is no outage
     try:
         named = outages()
     except NoTransport as error:
         return error
     try:
-        send(task, wanted)
+        hand_over()
     except named as error:
         return error
     return None
@@ -202,9 +207,9 @@ def lack_of(error: Exception) -> str:
     return "Celery knows no transport of its scheme" if isinstance(error, LookupError) else "its URL cannot be read"
 
 
-def take_note(name: str) -> bool:
-    """Note that a refresh is queued; False if that is noted already."""
-    return on_notes(lambda cache: cache.add(name, 1, timeout=settings().LEASE_TTL + OUTLIVES))
+def take_note(name: str, lasts: float) -> bool:
+    """Note for so many seconds that a message is queued; False if that is noted already."""
+    return on_notes(lambda cache: cache.add(name, 1, timeout=lasts))
 
 
 def keep_note(wanted: Wanted) -> None:

@@ -28,10 +28,12 @@ MAX_CAUSE = 200  # characters, the column's width
 
 
 class Total(NamedTuple):
-    """What the database says of one scope: its sum, and before which moment all was cleared (0.0: nothing was)."""
+    """What the database says of one scope: its sum, before which moment all was cleared (0.0: nothing was), and how
+    many log rows were summed."""
 
     moved: int
     before: float = 0.0
+    summed: int = 0
 
 
 Totals = Mapping[tuple[str, str], Total]  # by statistic and scope
@@ -113,19 +115,19 @@ def mark_checked(alias: str, rows: Sequence[StatisticInvalidation], changes: Seq
 
 
 def sums_sql(alias: str, where: str) -> str:
-    """Give the SQL of one row (statistic, scope, total, before) per scope that ever moved.
+    """Give the SQL of one row (statistic, scope, total, before, log rows summed) per scope that ever moved.
 
     `where` is SQL for the table of sums and for the log alike; its arguments are bound twice.
     """
     connection = connections[alias]
     quote = connection.ops.quote_name
-    total = f"CAST(SUM(n) AS {BigIntegerField().cast_db_type(connection)})"
+    total, rows = (f"CAST(SUM({name}) AS {BigIntegerField().cast_db_type(connection)})" for name in ("n", "logged"))
     before = in_utc(connection, f"CASE WHEN {quote('before')} {WITHIN_TIME} THEN {quote('before')} END")
     scopes, log = (quote(model._meta.db_table) for model in (StatisticScope, StatisticInvalidation))
-    folded = f"SELECT statistic, scope, base AS n, {before} AS cleared FROM {scopes} {where}"  # noqa: S608
-    logged = f"SELECT statistic, scope, SUM(jump) AS n, NULL FROM {log} {where} GROUP BY statistic, scope"  # noqa: S608
-    moved = f"FROM ({folded} UNION ALL {logged}) moved GROUP BY statistic, scope"
-    return f"SELECT statistic, scope, {total} AS total, MAX(cleared) AS cleared {moved}"
+    folded = f"SELECT statistic, scope, base AS n, {before} AS cleared, 0 AS logged FROM {scopes} {where}"  # noqa: S608
+    one_each = f"SELECT statistic, scope, SUM(jump), NULL, COUNT(*) FROM {log} {where} GROUP BY statistic, scope"  # noqa: S608
+    moved = f"FROM ({folded} UNION ALL {one_each}) moved GROUP BY statistic, scope"
+    return f"SELECT statistic, scope, {total} AS total, MAX(cleared) AS cleared, {rows} AS summed {moved}"
 
 
 def all_scopes(variant: Variant) -> tuple[str, ...]:

@@ -43,7 +43,8 @@ class Proof(NamedTuple):
 
     While `is_checked` is False a change whose scopes lie on other rows was committed, and nobody has read these scopes
     since: nothing is current by this proof, and nothing may be captured or stored under it. What was computed `before`
-    a moment was cleared. `identity` is the database's, None where it has none yet.
+    a moment was cleared. `identity` is the database's, None where it has none yet. `summed` is how many log rows the
+    statement has added up.
     """
 
     row: Row | None
@@ -51,6 +52,7 @@ class Proof(NamedTuple):
     is_checked: bool = True
     before: float = 0.0
     identity: str | None = None
+    summed: int = 0
 
     @property
     def beyond(self) -> int | None:
@@ -147,14 +149,14 @@ def prove_at_once(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str
         cursor.execute(sql, [*schemas, *keys, *[*names, *scopes] * 2, *names])
         for member, first, second, *columns in cursor.fetchall():
             if member == TOTAL:
-                totals[first, second] = read_total(alias, columns[1], columns[3])
+                totals[first, second] = read_total(alias, columns[1], columns[3], columns[2])
             elif member == UNCHECKED:
                 unchecked.add(first)
             elif member == IDENTITY:
                 identity = spell(connection, first, second)
             else:
                 rows[first, second] = read_row(alias, columns)
-    is_of = known.note(connection, identity)
+    is_of, summed = known.note(connection, identity), sum(total.summed for total in totals.values())
     return {
         variant.key: Proof(
             rows.get((declaration.fingerprint, variant.key)),
@@ -162,6 +164,7 @@ def prove_at_once(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str
             declaration.name not in unchecked,
             cleared_before(totals, declaration.name, variant),
             is_of,
+            summed,
         )
         for declaration, variant in pairs
     }
@@ -198,7 +201,7 @@ def totals_sql(alias: str, names: int, scopes: int) -> str:
     """Give the member that reads the sums of scopes."""
     nulls = ", ".join(["NULL"] * (len(COLUMNS) - 6))
     sums = sums_sql(alias, f"WHERE statistic IN ({marks(names)}) AND scope IN ({marks(scopes)})")
-    return f"SELECT '{TOTAL}', statistic, scope, NULL, total, NULL, cleared, {nulls} FROM ({sums}) sums"  # noqa: S608
+    return f"SELECT '{TOTAL}', statistic, scope, NULL, total, summed, cleared, {nulls} FROM ({sums}) sums"  # noqa: S608
 
 
 def unchecked_sql(alias: str, names: int) -> str:
@@ -225,9 +228,9 @@ def read_row(alias: str, columns: Sequence[Any]) -> Row:
     return Row(copy, failures, str(last_error), read_time(alias, "retry_at", retry_at), failed)
 
 
-def read_total(alias: str, moved: Any, before: Any) -> Total:
+def read_total(alias: str, moved: Any, before: Any, summed: Any) -> Total:
     """Make the total of a scope of its columns."""
-    return Total(int(moved), read_time(alias, "computed_at", before) or 0.0)
+    return Total(int(moved), read_time(alias, "computed_at", before) or 0.0, int(summed))
 
 
 def is_payload(value: object) -> bool:
@@ -259,4 +262,4 @@ def all_totals(alias: str, statistics: Sequence[str], most: int) -> Totals | Non
         rows = cursor.fetchall()
     if len(rows) > most:
         return None
-    return {(statistic, scope): read_total(alias, moved, before) for statistic, scope, moved, before in rows}
+    return {(statistic, scope): read_total(alias, *columns) for statistic, scope, *columns in rows}

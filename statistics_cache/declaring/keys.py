@@ -83,6 +83,11 @@ def tick_key(space: str) -> str:
     return f"{space}:tick"
 
 
+def hurried_key(space: str) -> str:
+    """Name the note that a tick is queued, before its time."""
+    return f"{space}:tick:hurried"
+
+
 def space_of(prefix: str, identity: str) -> str:
     """Name what is one database's in the hot tier: every hot key begins so.
 
