@@ -21,7 +21,7 @@ from statistics_cache.exceptions import DeclarationError, ParameterError, Payloa
 from .fingerprint import fingerprint
 from .keys import CLEARED, INVALIDATED, entry_key, filter_scope, scope_text
 from .parameters import Parameters, plain_identity, short
-from .parts import Names, has_equals, one_of_equals, parts_of, spell_parts
+from .parts import ALONE, Names, has_equals, one_of_equals, parts_of, spell_parts
 from .roundtrip import Kept, NotEqual, keep, read
 from .sources import Source, shapes
 
@@ -192,7 +192,9 @@ class Declaration(Generic[P, T]):
         """Give the variant of validated values. Raises ParameterError where JSON cannot keep one."""
         kept = {name: self.parameters.keep(name, value) for name, value in values.items()}
         texts = self.check_size({name: each.text for name, each in kept.items()})
-        ones = {name: self.one_text(name, *each) for name, each in kept.items()}
+        ones = {
+            name: each.text if type(each.value) in ALONE else self.one_text(name, *each) for name, each in kept.items()
+        }
         scopes = tuple(scope_text({name: ones[name] for name in shape}) for shape in self.shapes)
         return Variant(texts, entry_key(self.name, texts), scopes, ones, self.parts)
 

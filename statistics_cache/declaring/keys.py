@@ -19,7 +19,7 @@ IS_READABLE = re.compile(f"[\\w~{re.escape(READABLE)}]*", re.ASCII).fullmatch  #
 
 def spell(values: Mapping[str, str]) -> str:
     """Spell JSON texts by name, `category="clip",days=30`. Two mappings of the same names never share a text."""
-    return ",".join(f"{name}={text}" for name, text in values.items())
+    return ",".join([f"{name}={text}" for name, text in values.items()])
 
 
 def shorten(text: str, most: int = MAX_LENGTH) -> str:
