@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 T_co = TypeVar("T_co", covariant=True)
@@ -110,6 +111,7 @@ class Found(NamedTuple, Generic[T_co]):
     reason: Reason | None
     at: float
     is_changed: bool = False  # whether its source has, whatever the reason is
+    left: float = inf  # the seconds for which it may still be given although its source has
 
     @property
     def is_current(self) -> bool:

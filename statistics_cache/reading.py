@@ -6,6 +6,7 @@ from time import time
 from typing import Any, TypeVar
 
 from . import underway
+from .broker.hurrying import hurry_if_many
 from .changing import checking
 from .changing.migrating import make_good
 from .changing.ongoing import MISSED
@@ -177,6 +178,7 @@ def search_cold(
     counters.flush_now_and_then()
     if proofs is None:
         return [search_without_database(declaration, *pair) for pair in zip(variants, reads, strict=True)]
+    hurry_if_many(max((proof.summed for proof in proofs.values()), default=0))
     if any(is_learnt(alias, read, proofs[variant.key]) for variant, read in zip(variants, reads, strict=True)):
         return search_many(declaration, variants)
     found = [
@@ -248,9 +250,10 @@ def best(
     """Give the readable copy that is best to give; one that was cleared is none."""
     left = [copy for copy in copies if copy is not None and proof.holds(copy)]
     for copy in sorted(left, key=lambda copy: rank(copy, proof), reverse=True):
-        state, reason = judge(copy, now, bounds, current=copy.database == proof.database)
+        state, reason = proof.judge(declaration, copy, now, bounds)
         if (found := opened(declaration, copy, state, reason, now)) is not None:
-            return found._replace(is_changed=copy.database != proof.database)
+            until = proof.left_of(declaration, copy, now)
+            return found._replace(is_changed=copy.database != proof.database, left=until)
     return None
 
 

@@ -112,6 +112,7 @@ def set_up(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None
     """Put the library on the stage, until the test ends."""
     backend = {"BACKEND": "tests.interleaving.cache.StepCache"}
     settings.CACHES = settings.CACHES | {"statistics": backend}
+    settings.STATISTICS_CACHE = settings.STATISTICS_CACHE | {"PROOF_INTERVAL": PROOF_INTERVAL}
     for module in library():
         for name, value in list(vars(module).items()):
             if callable(value) and getattr(value, "__hash__", None) and is_replaced(value):
