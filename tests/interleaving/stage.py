@@ -27,6 +27,7 @@ from . import actors
 from .connection import StepDatabase
 from .database import NUMBER
 from .operations import draw, driver, perform
+from .oracle import PROOF_INTERVAL
 
 NOON = 1_772_366_400.0  # 1 March 2026, 12:00 UTC
 
