@@ -84,7 +84,7 @@ def test_without_jitter_a_ttl_is_what_was_said(conf: Any) -> None:
 
 def test_only_the_ttl_has_jitter(conf: Any) -> None:
     """How long an entry may be served at all, and how long it is believed, is what was said."""
-    conf(JITTER=0.5)
+    conf(JITTER=0.5, PROOF_INTERVAL=30)
     bounds = limits_of(stock.declaration, stock.declaration.variant((Color.RED,), {}))
     assert bounds.ttl != 300
     assert bounds == limits(stock.declaration)._replace(ttl=bounds.ttl) == Limits(bounds.ttl, 3_600, 30)
