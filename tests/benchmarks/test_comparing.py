@@ -73,7 +73,7 @@ def test_a_plot_has_a_bar_for_each_hit(name: str) -> None:
     colours = FILES[name]
     root = ET.fromstring(draw(report(), colours))  # noqa: S314  (it is our own)
     bars = root.findall(f"{SVG}rect")
-    assert [float(bar.get("width", "")) for bar in bars] == pytest.approx([170, 272, 306, 340])
+    assert [float(bar.get("width", "")) for bar in bars] == pytest.approx([240, 384, 432, 480])
     assert [bar.get("fill") == colours.ours for bar in bars] == [False, False, True, False]
     texts = [each.text for each in root.findall(f"{SVG}text")]
     assert "statistics_cache, call" in texts

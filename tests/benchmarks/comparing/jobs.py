@@ -14,6 +14,7 @@ PROCESSES = 4
 SOON = 2.0  # seconds until a crowd asks: its threads connect to the database before
 READS = 3  # while Redis refuses
 FEW, MORE, MANY = 1, 1_000, 100_000  # entries
+TRIES = 3  # of what is quick
 FILLING = 600  # seconds: a peer that would take longer to store MANY entries is not asked to
 Row = dict[str, Any]
 
@@ -52,8 +53,13 @@ def crowd(told: list[tuple[float, str]], computes: int) -> Row:
 
 def invalidate(_: Surroundings, child: Child) -> Row:
     """Drop all of 1, 1,000 and 100,000 entries."""
-    row: Row = {str(number): 1e3 * child.ask("invalidate", number=number) for number in (FEW, MORE)}
+    row: Row = {str(number): best(child, number) for number in (FEW, MORE)}
     return {**row, str(MANY): many(child)}
+
+
+def best(child: Child, number: int) -> float:
+    """Drop so many some times, and give the least milliseconds."""
+    return min(1e3 * float(child.ask("invalidate", number=number)) for _ in range(TRIES))
 
 
 def many(child: Child) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tests.benchmarks.peers.catalogue import OURS
 
 COMMAND = "python -m tests.benchmarks"
-WIDTH, NAMES, NUMBERS = 760, 300, 120  # pixels: in all, for the names, for the numbers after the longest bar
+WIDTH, NAMES, NUMBERS = 760, 220, 60  # pixels: in all, for the names, for the numbers after the longest bar
 LINE, BAR, TOP, BOTTOM = 24, 14, 56, 30  # heights
 ALONE = {"cold", "batch"}  # forms that are no hit of one value, and so no bar
 

@@ -103,6 +103,7 @@ def tell(text: str) -> None:
 
 def about(servers: Surroundings) -> dict[str, str]:
     """Give what was measured on."""
+    server: dict[str, Any] = redis.Redis.from_url(servers.redis).info("server")
     with psycopg.connect(servers.postgres) as connection:
         postgres = connection.info.server_version // 10_000
     return {
@@ -110,7 +111,7 @@ def about(servers: Surroundings) -> dict[str, str]:
         "Django": version("django"),
         "redis-py": version("redis"),
         "hiredis": installed("hiredis"),
-        "Valkey": str(redis.Redis.from_url(servers.redis).info("server")["redis_version"]),
+        "Valkey": str(server.get("valkey_version", server["redis_version"])),
         "PostgreSQL": str(postgres),
         "cores": str(os.cpu_count()),
     }

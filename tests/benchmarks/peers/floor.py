@@ -5,7 +5,8 @@ from typing import Any
 
 import redis
 
-from .peer import Compute, Form, Peer
+from .form import Form
+from .peer import Compute, Peer
 from .settings import PEER_REDIS
 from .shelves import ADAPTER, Value
 

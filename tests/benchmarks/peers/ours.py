@@ -12,8 +12,9 @@ from django.db import connection
 from statistics_cache import statistic
 from statistics_cache.models import StatisticEntry
 
+from .form import Form
 from .models import Share
-from .peer import Compute, Form, Peer, in_thousands
+from .peer import Compute, Peer, in_thousands
 from .shelves import SHELVES
 
 app = Celery("peers")

@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter, sleep, time
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import redis
 from django.db import connection, connections
 
 from .computing import STATE
+from .form import Form
 from .settings import PEER_REDIS
 from .shelves import NOTHING, Value, brief_shelf, shelf
 
@@ -20,14 +21,6 @@ CROWD = 100  # callers at once, at most
 
 Compute = Callable[[int], Value]
 Told = tuple[float, str]  # the seconds that a caller waited, and the name of what was raised
-
-
-class Form(NamedTuple):
-    """A way to read: what is timed, what is done before each without being timed, how many values one read gives."""
-
-    read: Callable[[], object]
-    before: Callable[[], object] | None = None
-    values: int = 1
 
 
 class Peer(ABC):
