@@ -20,7 +20,7 @@ from tests.benchmarks.peers.catalogue import FLOOR, OURS, TEXT
 from tests.benchmarks.peers.form import Form
 
 ROUNDS = 100  # of each row in turn, so that all rows share whatever else the machine does
-READS, FEW = 20, 2  # in one measurement; of what takes long
+READS = 20  # in one measurement; of what takes long, one
 BATCH = 100  # variants in one get_many
 
 
@@ -121,7 +121,7 @@ def measure(measured: dict[Key, Form]) -> dict[Key, Times]:
 
 def take_turn(times: Times, form: Form) -> None:
     """Read some times; note the seconds of a value, and those of this process's CPU."""
-    reads = FEW if form.values > 1 else 1 if form.before else READS
+    reads = 1 if form.before or form.values > 1 else READS
     if form.before:
         form.before()
     used, began = process_time(), perf_counter()
