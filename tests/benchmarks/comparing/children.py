@@ -45,8 +45,10 @@ class Child(NamedTuple):
         assert self.process.stdout
         watch = Timer(PATIENCE, self.process.kill)
         watch.start()
-        line = self.process.stdout.readline()
-        watch.cancel()
+        try:
+            line = self.process.stdout.readline()
+        finally:
+            watch.cancel()  # also when terminated: the process would not end before the timer does
         answer = json.loads(line or '{"failed": "its process ended"}')
         if "missing" in answer:
             raise Missing(answer["missing"])

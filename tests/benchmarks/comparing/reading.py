@@ -70,7 +70,7 @@ def measure_reads(surroundings: Surroundings, names: Sequence[str], length: Leng
 
 def order(key: Key) -> tuple[int, int]:
     """Give the place of a row: as the catalogue has it."""
-    return list(PEERS).index(key[0]), list(FORMS).index(key) if key in FORMS else 0
+    return list(PEERS).index(key[0]), list(FORMS).index(key) if key in FORMS else len(FORMS)
 
 
 def prepared(children: list[Child]) -> Iterator[tuple[Child, str, int]]:
