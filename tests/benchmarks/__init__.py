@@ -1,1 +1,1 @@
-"""What reading and writing cost, side by side in one run: `python -m tests.benchmarks hot` and `writers`."""
+"""What reading and writing cost, side by side in one run: `python -m tests.benchmarks`, or one table by its name."""

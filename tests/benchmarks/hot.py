@@ -1,9 +1,8 @@
 """The hot read beside what it is made of: each on the same 2 KB value, interleaved, over one Valkey."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from statistics import median
-from time import perf_counter, process_time
+from functools import partial
+from time import perf_counter, process_time, sleep
 
 import redis
 from django.conf import settings
@@ -12,13 +11,16 @@ from django.core.management import call_command
 from django.test import override_settings
 from pydantic import BaseModel, TypeAdapter
 from rich.console import Console
-from rich.table import Table
 
 from project.settings import redis_cache
 from statistics_cache import statistic
+from tests.benchmarks.comparing import tables
+from tests.benchmarks.comparing.reading import Key, Times, with_ratios
+from tests.benchmarks.peers.catalogue import FLOOR, OURS, TEXT
+from tests.benchmarks.peers.form import Form
 
-ROUNDS = 300  # of each row in turn, so that all rows share whatever else the machine does
-READS = 20  # in one measurement
+ROUNDS = 100  # of each row in turn, so that all rows share whatever else the machine does
+READS = 20  # in one measurement; of what takes long, one
 BATCH = 100  # variants in one get_many
 
 
@@ -47,6 +49,17 @@ def value(number: int = 0) -> Value:
 
 
 @statistic(
+    name="benchmarks.aged",
+    ttl=timedelta(milliseconds=100),
+    stale_ttl=timedelta(hours=2),
+    depends_on={"auth.User": None},
+)
+def aged() -> Value:
+    """Give the value at once; it is soon stale."""
+    return VALUE
+
+
+@statistic(
     name="benchmarks.scoped",
     ttl=timedelta(hours=1),
     stale_ttl=timedelta(hours=2),
@@ -58,7 +71,7 @@ def scoped(name: str = "red") -> Value:
 
 
 def run(url: str) -> None:
-    """Measure all rows in turn and print best, median, client CPU and ratios."""
+    """Measure all rows in turn and print best, median, client CPU, and ratios of best and CPU."""
     call_command("migrate", verbosity=0)
     text_alias = redis_cache(f"{url}/2")
     pickle_alias = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": f"{url}/3"}
@@ -68,65 +81,52 @@ def run(url: str) -> None:
         CACHES=settings.CACHES | {"text": text_alias, "pickle": pickle_alias}, STATISTICS_CACHE=quiet
     ):
         measured = measure(rows(url))
-    report(measured)
+    Console(width=150).print(tables.reads(with_ratios([times.row(key) for key, times in measured.items()])))
 
 
-def rows(url: str) -> dict[str, Callable[[], object]]:
-    """Give what is measured, by name; each call is one read of the value, or of a hundred."""
+def rows(url: str) -> dict[Key, Form]:
+    """Give what is measured."""
     adapter = TypeAdapter(Value)
     text = VALUE.model_dump_json()
     raw = redis.Redis.from_url(f"{url}/4")
     raw.set("key", text)
     caches["text"].set("key", text)
     caches["pickle"].set("key", VALUE)
-    value()
     scoped()
     batch = [{"number": number} for number in range(BATCH)]
     value.get_many(batch)
-    statistics = caches["statistics"]
-    entries = statistics.keys("*scoped*entry*")  # type: ignore[attr-defined]
-
-    def cold() -> object:
-        statistics.delete_many(entries)
-        return scoped()
-
+    while aged.answer().state == "fresh":
+        sleep(0.05)
     return {
-        "raw GET": lambda: raw.get("key"),
-        "typed floor: GET + validate": lambda: adapter.validate_json(raw.get("key")),  # type: ignore[arg-type]
-        "django text: get + validate": lambda: adapter.validate_json(caches["text"].get("key")),
-        "django pickle: get": lambda: caches["pickle"].get("key"),
-        "ours, hot": scoped,
-        "ours, cold (and promoted)": cold,
-        "ours, batch of 100": lambda: value.get_many(batch),
+        (FLOOR, "raw"): Form(lambda: raw.get("key")),
+        (FLOOR, ""): Form(lambda: adapter.validate_json(raw.get("key"))),  # type: ignore[arg-type]
+        (TEXT, ""): Form(lambda: adapter.validate_json(caches["text"].get("key"))),
+        ("django-pickle", ""): Form(lambda: caches["pickle"].get("key")),
+        (OURS, ""): Form(scoped),
+        (OURS, "answer"): Form(scoped.answer),
+        (OURS, "stale"): Form(aged),
+        (OURS, "cold"): Form(partial(scoped, "blue"), partial(scoped.clear, "blue", tier="hot")),
+        (OURS, "batch"): Form(partial(value.get_many, batch), values=BATCH),
     }
 
 
-def measure(measured: dict[str, Callable[[], object]]) -> dict[str, tuple[list[float], float]]:
-    """Give each row's times per call, and its client CPU per call; rows take turns."""
-    times: dict[str, list[float]] = {name: [] for name in measured}
-    cpu = dict.fromkeys(measured, 0.0)
+def measure(measured: dict[Key, Form]) -> dict[Key, Times]:
+    """Read in turns, and give the times of each."""
+    times = {key: Times() for key in measured}
     for _ in range(ROUNDS):
-        for name, read in measured.items():
-            reads = 1 if "batch" in name or "cold" in name else READS
-            used, began = process_time(), perf_counter()
-            for _ in range(reads):
-                read()
-            times[name].append((perf_counter() - began) / reads)
-            cpu[name] += (process_time() - used) / reads
-    return {name: (times[name], cpu[name] / ROUNDS) for name in measured}
+        for key, form in measured.items():
+            take_turn(times[key], form)
+    return times
 
 
-def report(measured: dict[str, tuple[list[float], float]]) -> None:
-    """Print the table."""
-    table = Table("read", "best µs", "median µs", "CPU µs", "x raw", "x typed floor", "x django text", box=None)
-    bases = [median(next(times for name, (times, _) in measured.items() if name.startswith(base))) for base in BASES]
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name, (times, cpu) in measured.items():
-        middle = median(times)
-        ratios = (f"{middle / base:.2f}" for base in bases)
-        table.add_row(name, *(f"{1e6 * seconds:.1f}" for seconds in (min(times), middle, cpu)), *ratios)
-    Console(width=120).print(table)
-
-
-BASES = ("raw", "typed floor", "django text")
+def take_turn(times: Times, form: Form) -> None:
+    """Read some times; note the seconds of a value, and those of this process's CPU."""
+    reads = 1 if form.before or form.values > 1 else READS
+    if form.before:
+        form.before()
+    used, began = process_time(), perf_counter()
+    for _ in range(reads):
+        form.read()
+    took = perf_counter() - began
+    times.used.append((process_time() - used) / reads / form.values)
+    times.took.append(took / reads / form.values)
