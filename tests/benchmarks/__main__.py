@@ -1,6 +1,6 @@
-"""`python -m tests.benchmarks`: this app beside its peers; with `admin|growth|hot|parts|tick|writers`: one table of its own.
+"""`python -m tests.benchmarks`: this app beside its peers.
 
-All on servers that the benchmark starts.
+With `admin|growth|hot|parts|tick|writers`: one table of its own. All on servers that the benchmark starts.
 """
 
 import os
