@@ -10,6 +10,7 @@ from . import computing, underway
 from .changing import checking
 from .changing.migrating import make_good
 from .changing.ongoing import MISSED
+from .changing.receiving import BY_TRIGGERS
 from .cold import proving
 from .cold import rows as cold
 from .cold.proving import Pair
@@ -139,6 +140,8 @@ def search(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
 def search_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:
     """Look for variants: all in one round trip, those that are no fresh hit there in one statement."""
     if (other := other_search(declaration)) is not None:
+        if other is search_in_transaction:
+            return search_all_in_transaction(declaration, variants)
         return [other(declaration, variant) for variant in variants]
     if any(underway.suspects(declaration, variant) for variant in variants):
         return search_proved(declaration, variants)
@@ -162,6 +165,8 @@ def other_search(declaration: Declaration[..., Any]) -> Callable[..., Search[Any
         return search_inside
     if has_suspects() and is_dirty(cold.alias_of(declaration), declaration.name):
         return search_dirty
+    if declaration in BY_TRIGGERS and in_transaction(cold.alias_of(declaration)):
+        return search_in_transaction
     return None
 
 
@@ -352,6 +357,18 @@ def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T
     if not found or found.state == "expired" or underway.suspects(declaration, variant):
         return Search(None)
     return Search(found._replace(state="stale", reason="transaction", is_changed=False))
+
+
+def search_in_transaction(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
+    """In a transaction find only what the database proves, of a statistic whose changes triggers log: what the
+    transaction itself has changed nobody here may have seen, but its own log rows count in the proof."""
+    return search_all_in_transaction(declaration, [variant])[0]
+
+
+def search_all_in_transaction(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:
+    """Find so of several variants, by one statement."""
+    nothing = hot.Read(microseconds(time()), None, (None,), known.in_force(cold.alias_of(declaration)))
+    return search_cold(declaration, variants, [nothing] * len(variants))
 
 
 def search_proved(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:

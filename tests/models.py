@@ -180,6 +180,22 @@ class PostLabel(models.Model):
         return f"{self.post} {self.label}"
 
 
+class Reading(models.Model):
+    """A row of a table that is split by month, which a test makes."""
+
+    taken = models.DateField()
+    color = models.CharField(max_length=20)
+
+    class Meta:
+        """Django makes no such tables."""
+
+        managed = False
+
+    def __str__(self) -> str:
+        """Give the colour."""
+        return self.color
+
+
 class Slip(StatisticsSource):
     """A row that may name an order before there is one."""
 

@@ -12,7 +12,7 @@ from random import randint
 from typing import NamedTuple
 
 from django.db import connections, transaction
-from django.db.models import BigIntegerField, Exists, OuterRef, Q
+from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from statistics_cache.declaring.declaration import Variant
@@ -26,6 +26,7 @@ FOLDED_AT_ONCE = 1_000  # log rows in one transaction, short enough that no writ
 # What a datetime does not hold, such as infinity, is an error to read.
 WITHIN_TIME = "BETWEEN '1970-01-01' AND '9999-12-30'"
 MAX_CAUSE = 200  # characters, the column's width
+BLOCKED = '"triggers"'  # `via` of what is checked only by installing triggers
 
 
 class Total(NamedTuple):
@@ -87,10 +88,20 @@ def insert_sql(alias: str, rows: int, returns: bool) -> str:
 
 def unchecked(alias: str, statistics: Iterable[str] | None = None) -> list[StatisticInvalidation]:
     """Give the log rows, of some statistics or of all, whose scopes were not read since their commit."""
-    rows = StatisticInvalidation.objects.using(alias).filter(scope=UNCHECKED_SCOPE)
+    rows = StatisticInvalidation.objects.using(alias).filter(scope=UNCHECKED_SCOPE).exclude(via=BLOCKED)
     if statistics is not None:
         rows = rows.filter(statistic__in=list(statistics))
     return list(rows.order_by("pk")[:FOLDED_AT_ONCE])
+
+
+def block(alias: str, statistics: Iterable[str]) -> None:
+    """Log a row of each statistic that nobody can check: until it goes, nothing of it is believed."""
+    write(alias, [Change(name, UNCHECKED_SCOPE, "triggers removed", BLOCKED) for name in statistics])
+
+
+def blocked(alias: str) -> QuerySet[StatisticInvalidation]:
+    """Give these rows."""
+    return StatisticInvalidation.objects.using(alias).filter(scope=UNCHECKED_SCOPE, via=BLOCKED)
 
 
 def mark_checked(alias: str, rows: Sequence[StatisticInvalidation], changes: Sequence[Change]) -> bool:
@@ -184,6 +195,12 @@ def add_to_sums(alias: str, rows: Sequence[StatisticInvalidation]) -> None:
         known.folded_at = Now()  # after the rows were read: they are no younger
     columns = ["base", "last_cause", "changed_at", "folded_at"]
     scopes.bulk_update(sorted(moved, key=attrgetter("pk")), columns, batch_size=100)
+
+
+def moved_since(alias: str, statistics: Iterable[str], moment: datetime) -> list[tuple[str, str]]:
+    """Give the scopes of some statistics whose sums have moved since a moment."""
+    moved = StatisticScope.objects.using(alias).filter(statistic__in=list(statistics), folded_at__gte=moment)
+    return list(moved.values_list("statistic", "scope"))
 
 
 def prune_parts(alias: str, statistic: str, moment: datetime) -> int:
