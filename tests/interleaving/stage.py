@@ -27,6 +27,7 @@ from . import actors
 from .connection import StepDatabase
 from .database import NUMBER
 from .operations import draw, driver, perform
+from .oracle import PROOF_INTERVAL
 
 NOON = 1_772_366_400.0  # 1 March 2026, 12:00 UTC
 
@@ -112,6 +113,7 @@ def set_up(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None
     """Put the library on the stage, until the test ends."""
     backend = {"BACKEND": "tests.interleaving.cache.StepCache"}
     settings.CACHES = settings.CACHES | {"statistics": backend}
+    settings.STATISTICS_CACHE = settings.STATISTICS_CACHE | {"PROOF_INTERVAL": PROOF_INTERVAL}
     for module in library():
         for name, value in list(vars(module).items()):
             if callable(value) and getattr(value, "__hash__", None) and is_replaced(value):
