@@ -17,6 +17,8 @@ from .describing import PREFIX, Watched, cause_label
 from .spelling import Part, Unspelt, column_of, combinations, is_comparable, is_plain, keys_of, literal, parts_of
 
 OLD, NEW = f"{PREFIX}old", f"{PREFIX}new"  # the transition tables
+# What the body calls its own: no column of a user's has such a name (one may be called `old` as plpgsql's own is).
+NUMBER, CAUSE, SPELT = f"{PREFIX}number", f"{PREFIX}cause", f"{PREFIX}spelt"
 EVENTS = {"INSERT": (NEW,), "UPDATE": (OLD, NEW), "DELETE": (OLD,), "TRUNCATE": ()}
 DONE = {"INSERT": "inserted", "UPDATE": "updated", "DELETE": "deleted", "TRUNCATE": "truncated"}
 # Not `random()`: it would move what a session has seeded for itself.
@@ -99,10 +101,10 @@ def one_text(table: type[Model], part: Part, is_none: bool) -> str:
     return f"(CASE WHEN {own} IS NOT NULL THEN 'null' END)" if is_none else f"({own})"
 
 
-DIGEST = f"left(encode(sha256(convert_to(spelt, 'UTF8')), 'hex'), {DIGEST_LENGTH})"
+DIGEST = f"left(encode(sha256(convert_to({SPELT}, 'UTF8')), 'hex'), {DIGEST_LENGTH})"
 SHORT = (
-    f"CASE WHEN char_length(spelt) <= {MAX_LENGTH} THEN spelt "
-    f"ELSE left(spelt, {MAX_LENGTH - DIGEST_LENGTH - 1}) || '~' || {DIGEST} END"
+    f"CASE WHEN char_length({SPELT}) <= {MAX_LENGTH} THEN {SPELT} "
+    f"ELSE left({SPELT}, {MAX_LENGTH - DIGEST_LENGTH - 1}) || '~' || {DIGEST} END"
 )
 
 
@@ -197,8 +199,8 @@ def piece(event: str, watch: Watch) -> tuple[list[tuple[str, str]], str]:
         )
     scopes = ", ".join(f"({scope})" for scope in scopes_of(watch.table, parts_of(watch)))
     return queries, (
-        f"SELECT {name}, CASE WHEN spelt IS NULL OR {many} THEN '{EVERY_SCOPE}' ELSE {SHORT} END, NULL::text "
-        f"FROM {found} CROSS JOIN LATERAL (VALUES {scopes}) AS spelling(spelt)"
+        f"SELECT {name}, CASE WHEN {SPELT} IS NULL OR {many} THEN '{EVERY_SCOPE}' ELSE {SHORT} END, NULL::text "
+        f"FROM {found} CROSS JOIN LATERAL (VALUES {scopes}) AS spelling({SPELT})"
     )
 
 
@@ -210,10 +212,8 @@ def body_of(watched: Watched, log: str) -> tuple[str, list[tuple[Watch, str]]]:
     pieces: list[tuple[Watch, str]] = []
     branches = [branch(event, watched, log, pieces) for event in events_of(watched)]
     chain = "\n    ELSIF ".join(branches)
-    return (
-        f"\nDECLARE\n    number bigint;\n    cause text;\nBEGIN\n    IF {chain}\n    END IF;\n    RETURN NULL;\nEND\n",
-        pieces,
-    )
+    declared = f"#variable_conflict use_column\nDECLARE\n    {NUMBER} bigint;\n    {CAUSE} text;"
+    return f"\n{declared}\nBEGIN\n    IF {chain}\n    END IF;\n    RETURN NULL;\nEND\n", pieces
 
 
 def events_of(watched: Watched) -> list[str]:
@@ -247,7 +247,7 @@ def branch(event: str, watched: Watched, log: str, pieces: list[tuple[Watch, str
     every = "\n            UNION ".join(selects)
     return (
         f"TG_OP = '{event}' THEN\n{cause_sql(event, watched.table)}\n        {insert}\n{with_queries}"
-        f"        SELECT statistic, scope, {JUMP}, left(cause, {MAX_CAUSE}), via\n"
+        f"        SELECT statistic, scope, {JUMP}, left({CAUSE}, {MAX_CAUSE}), via\n"
         f"        FROM (\n            {every}\n        ) changed(statistic, scope, via);"
     )
 
@@ -256,10 +256,10 @@ def cause_sql(event: str, table: type[Model]) -> str:
     """Write what says which row it was, or how many; a statement that changed none is of no interest."""
     source, label = EVENTS[event][-1], cause_label(table)
     key = " || ',' || ".join(f"{quote(field.column)}::text" for field in keys_of(table))
-    one = f"SELECT {literal(f'{label} ')} || coalesce({key}, '') || ' {DONE[event]}' INTO cause FROM {source}"
-    many = f"{literal(f'{label}: ')} || number || ' rows {DONE[event]}'"
+    one = f"SELECT {literal(f'{label} ')} || coalesce({key}, '') || ' {DONE[event]}' INTO {CAUSE} FROM {source}"
+    many = f"{literal(f'{label}: ')} || {NUMBER} || ' rows {DONE[event]}'"
     return (
-        f"        SELECT count(*) INTO number FROM {source};\n"
-        f"        IF number = 0 THEN\n            RETURN NULL;\n        ELSIF number = 1 THEN\n            {one};\n"
-        f"        ELSE\n            cause := {many};\n        END IF;"
+        f"        SELECT count(*) INTO {NUMBER} FROM {source};\n"
+        f"        IF {NUMBER} = 0 THEN\n            RETURN NULL;\n        ELSIF {NUMBER} = 1 THEN\n            {one};\n"
+        f"        ELSE\n            {CAUSE} := {many};\n        END IF;"
     )

@@ -13,7 +13,7 @@ from statistics_cache.cold import changelog
 from statistics_cache.declaring.keys import EVERY_SCOPE, UNCHECKED_SCOPE
 from statistics_cache.models import StatisticInvalidation
 from statistics_cache.triggering import installing
-from tests.models import Item, Order, Paint, Reading, Region
+from tests.models import Clashing, Item, Order, Paint, Reading, Region
 from tests.triggering.conftest import empty, logged, run
 
 pytestmark = pytest.mark.django_db(databases=["default", "postgres"])
@@ -277,6 +277,23 @@ def made(database: str, *several: str) -> Iterator[None]:
     run(database, *make)
     yield
     run(database, drop)
+
+
+def by_odd_columns(number: str, cause: str, old: str) -> int:
+    return 0
+
+
+def test_columns_may_have_any_name(database: str) -> None:
+    """A trigger's own names are nobody else's: what they clash with would fail a user's write."""
+    columns = "number varchar(9), cause varchar(9), old varchar(9), statistic varchar(9), scope varchar(9)"
+    with made(database, f"CREATE TABLE tests_odd (id integer PRIMARY KEY, {columns})", "DROP TABLE tests_odd"):
+        declare(database, by_odd_columns, Source(Clashing, {name: name for name in ("number", "cause", "old")}))
+        run(database, "INSERT INTO tests_odd (id, number, cause, old) VALUES (1, 'a', 'b', 'c')")
+        assert logged(database) == {
+            ("tests.by_odd_columns", 'number="a",cause="b",old="c"'): "tests.Clashing 1 inserted"
+        }
+        run(database, "UPDATE tests_odd SET statistic = 'x'", "DELETE FROM tests_odd")
+        installing.remove(database)
 
 
 CASCADING = "shelf_id integer REFERENCES tests_shelf (id) ON DELETE CASCADE ON UPDATE CASCADE"
