@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
 from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
 from django.db import connections, migrations
 from django.db.migrations.state import ModelState, ProjectState
@@ -48,9 +49,9 @@ def triggers(database: str) -> dict[tuple[str, str], str]:
 
 
 def command(*arguments: str) -> str:
-    """Run the command, and give what it wrote."""
+    """Run the command as a shell does, system checks first, and give what it wrote."""
     out = StringIO()
-    call_command("statistics_triggers", *arguments, stdout=out)
+    call_command("statistics_triggers", *arguments, stdout=out, skip_checks=False)
     return out.getvalue()
 
 
@@ -80,6 +81,15 @@ def test_the_sql_that_is_printed_is_what_is_installed(database: str) -> None:
     else:
         run(database, sql)
     assert installing.faults(database) == []
+
+
+def test_migrate_is_the_cure_for_what_check_finds(database: str) -> None:
+    """It runs the checks of the database first, and their error does not keep it from installing."""
+    declare()
+    with pytest.raises(SystemCheckError, match="E028"):
+        call_command("check", databases=[database])
+    call_command("migrate", database=database, verbosity=0, skip_checks=False)
+    call_command("check", databases=[database])
 
 
 @committed

@@ -32,7 +32,7 @@ class Command(StatisticsCommand):
         """Do it on each database."""
         for alias in self.aliases(options["database"]):
             try:
-                getattr(self, options["action"])(alias)
+                getattr(self, f"do_{options['action']}")(alias)
             except Unfit as error:
                 raise CommandError(str(error), returncode=FAILED) from error
             except DatabaseError as error:
@@ -44,19 +44,19 @@ class Command(StatisticsCommand):
             raise usage(f"DATABASES has no entry {given!r}.{did_you_mean(given, connections.databases)}")
         return [given] if given else homes() or [router.db_for_write(StatisticInvalidation)]
 
-    def install(self, alias: str) -> None:
+    def do_install(self, alias: str) -> None:
         """Make what is missing, and remove what is too many."""
         self.tell(alias, installing.install(alias), "all triggers are installed.")
 
-    def remove(self, alias: str) -> None:
+    def do_remove(self, alias: str) -> None:
         """Remove all."""
         self.stdout.write(f"{alias}: {installing.remove(alias)} triggers removed.")
 
-    def check(self, alias: str) -> None:  # type: ignore[override]  # Django's own is about other checks
+    def do_check(self, alias: str) -> None:
         """Compare."""
         self.tell(alias, installing.faults(alias), "all triggers are as declared.")
 
-    def sql(self, alias: str) -> None:
+    def do_sql(self, alias: str) -> None:
         """Print the SQL that makes all of them."""
         for sql in installing.all_sql(alias):
             self.stdout.write(f"{sql};")
