@@ -8,13 +8,14 @@ from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, o
 
 from django.apps import apps
 
-from . import computing, peeking, reading, tokens, upkeep
+from . import answering, computing, peeking, reading, tokens, upkeep
 from .broker import queue
 from .changing import byhand, receiving
 from .changing.byhand import Tier
 from .cold import rows as cold
 from .conf import limits, max_parameters
 from .declaring.declaration import Declaration, check_name
+from .declaring.durations import check_busy, check_durations
 from .declaring.functions import read_function
 from .declaring.registry import Registry
 from .declaring.sources import CaptureBy, Scope, check_capture, read_sources
@@ -79,7 +80,7 @@ class Statistic(Generic[P, T]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Give a value: found fresh; found stale, if the policy allows it, and then refreshed by a worker; else
         computed once and stored."""
-        return reading.value(self.declaration, self.declaration.variant(args, kwargs))
+        return answering.value(self.declaration, self.declaration.variant(args, kwargs))
 
     @overload
     def answer(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]: ...
@@ -93,8 +94,8 @@ class Statistic(Generic[P, T]):
         wait = kwargs.pop("wait", True)
         variant = self.declaration.variant(args, kwargs)
         if wait:
-            return reading.answer(self.declaration, variant)
-        return reading.answer_at_once(self.declaration, variant, on_miss=True)
+            return answering.answer(self.declaration, variant)
+        return answering.answer_at_once(self.declaration, variant, on_miss=True)
 
     @overload
     def get(self, *args: P.args, **kwargs: P.kwargs) -> T | None: ...
@@ -104,7 +105,7 @@ class Statistic(Generic[P, T]):
         """Give what the cache has, None for a miss; never computes. `allow_stale=None` allows stale values where
         `stale_ttl` is above `ttl`; one that is given is refreshed by a worker."""
         allow_stale = kwargs.pop("allow_stale", None)
-        found = reading.answer_at_once(self.declaration, self.declaration.variant(args, kwargs), allow_stale)
+        found = answering.answer_at_once(self.declaration, self.declaration.variant(args, kwargs), allow_stale)
         return found.value if found else None
 
     def get_many(self, variants: Iterable[Mapping[str, Any]]) -> list[Answer[T]]:
@@ -112,7 +113,7 @@ class Statistic(Generic[P, T]):
         there, and a compute for each that is left."""
         given = self.declaration.mappings("get_many", variants)
         wanted = [self.declaration.variant((), dict(parameters)) for parameters in given]
-        return reading.answer_many(self.declaration, wanted)
+        return answering.answer_many(self.declaration, wanted)
 
     def is_fresh(self, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Tell whether the cache holds a fresh value."""
@@ -208,6 +209,8 @@ def statistic(
     stale_ttl: timedelta | None = None,
     depends_on: Mapping[Any, Scope] | Iterable[Any] = (),
     on_change: Literal["expire", "revalidate"] = "expire",
+    refresh_every: timedelta | None = None,
+    changed_ttl: timedelta | None = None,
     version: str | int = "",
     hydrate: Hydrate = False,
     queue: str | None = None,
@@ -220,7 +223,9 @@ def statistic(
 
     `ttl` and `stale_ttl` are timedeltas counted from the moment before the compute read anything; None means the
     settings TTL and STALE_TTL. `depends_on` names the models it is computed from, and which of its parameters a row
-    decides. `on_change="revalidate"` lets a value whose source changed be given as stale. `version` is part of the
+    decides. `on_change="revalidate"` lets a value whose source changed be given as stale: with `changed_ttl`, a
+    timedelta, for at most so long after the first change that it lacks. With `refresh_every` workers are asked for it
+    at most so often, and not before four times what its last compute cost are over. `version` is part of the
     schema: change it when the same parameters mean another value. `hydrate` names the variants to keep warm: True for
     a finite signature, a list of mappings, or a callable that gives one (asked at every tick). `queue` is the Celery
     queue of its refreshes, None the setting QUEUE; `time_limit` a timedelta after which a worker ends one, None what
@@ -235,9 +240,10 @@ def statistic(
     def declare(function: Callable[P, T]) -> Statistic[P, T]:
         place = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}"
         try:
-            check_durations(ttl, stale_ttl, time_limit)
+            check_durations(ttl, stale_ttl, time_limit, refresh_every, changed_ttl)
             if on_change not in ("expire", "revalidate"):
                 raise DeclarationError(f"on_change is {on_change!r}. Write 'expire' or 'revalidate'.")
+            check_busy(on_change, stale_ttl, refresh_every, changed_ttl)
             parameters, result = read_function(function)
             declared = Statistic(
                 Declaration(
@@ -249,6 +255,8 @@ def statistic(
                     stale_ttl=stale_ttl,
                     sources=read_sources(depends_on),
                     on_change=on_change,
+                    refresh_every=refresh_every,
+                    changed_ttl=changed_ttl,
                     version=version,
                     hydrate=read_hydrate(hydrate),
                     queue=check_queue(queue),
@@ -306,14 +314,3 @@ def check_visible_to(visible_to: Callable[[Any], bool] | None) -> Callable[[Any]
     if visible_to is not None and not callable(visible_to):
         raise DeclarationError(f"visible_to is {visible_to!r}. Give a callable that takes a user and gives a bool.")
     return visible_to
-
-
-def check_durations(ttl: timedelta | None, stale_ttl: timedelta | None, time_limit: timedelta | None) -> None:
-    """Raise DeclarationError for durations that are none, not above 0, or contradict each other."""
-    for label, value in (("ttl", ttl), ("stale_ttl", stale_ttl), ("time_limit", time_limit)):
-        if value is not None and (not isinstance(value, timedelta) or value <= timedelta(0)):
-            raise DeclarationError(f"{label} is {value!r}. Give a timedelta above 0, for example timedelta(minutes=5).")
-    if ttl is not None and stale_ttl is not None and stale_ttl < ttl:
-        raise DeclarationError(
-            f"stale_ttl ({stale_ttl}) is below ttl ({ttl}). Both count from the compute; make it at least {ttl}."
-        )

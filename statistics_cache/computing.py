@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 from django.db import connections
 
 from .broker import queue
-from .broker.queue import Wanted
+from .broker.queue import Wanted, wanted_by_itself
 from .changing import checking
 from .cold import rows as cold
 from .cold.transactions import after_commit, has_changed, in_transaction, is_dirty, is_overtaken, mark
 from .conf import check_size, limits, limits_of, may_serve, settings
 from .declaring.declaration import Declaration, Variant
-from .entry import Answer, Capture, Copy, Found, Limits, Search, microseconds, moment
+from .entry import CLOCK_TOLERANCE, Answer, Capture, Copy, Found, Limits, Search, microseconds, moment
 from .exceptions import ComputeFailed, ComputeTimeout
 from .hot import asking, generations, lease
 from .hot import entries as hot
@@ -72,10 +72,22 @@ def revalidate(declaration: Declaration[..., Any], variant: Variant, ended: Sear
     """Have a worker refresh what a search ended with: one message, however many readers there are.
 
     Nothing is queued where nothing could be stored (the database is out, or a transaction changed a source), nor while
-    a compute that failed is not to be tried again.
+    a compute that failed is not to be tried again, nor before what was found is as old as `refresh_every` says. Who has
+    read the hot tier alone cannot know of a failure, and finds it queued until then.
     """
-    if ended.captured is not None and not ended.is_blocked:
-        queue.later(Wanted(declaration, variant, ended.captured.database, ended.row, ended.captured.identity))
+    found, captured = ended.found, ended.captured
+    if ended.is_blocked or (found and is_early(declaration, found.copy, found.at)):
+        return
+    if captured is not None:
+        floor = declaration.floor(found.copy.cost) if found else 0.0
+        queue.later(Wanted(declaration, variant, captured.database, ended.row, captured.identity, floor=floor))
+    elif found is not None and ended.identity is not None:
+        queue.later_by_itself(declaration, variant, found.copy, ended.identity)
+
+
+def is_early(declaration: Declaration[..., Any], copy: Copy, now: float) -> bool:
+    """Tell whether a copy is younger than its floor; one that is of the future is not."""
+    return -CLOCK_TOLERANCE <= now - copy.computed_at < declaration.floor(copy.cost)
 
 
 def may_wait(declaration: Declaration[..., Any]) -> bool:
@@ -278,6 +290,8 @@ def fail(
     except cold.OUTAGES as outage:
         store_failed.send_robust(sender=type(declaration), statistic=declaration.name, error=outage)
         return False
+    if ended.row and ended.row.copy:
+        queue.hold_note(wanted_by_itself(declaration, variant, ended.row.copy, captured.identity), retry_at - time())
     facts = {"key": variant.key, "error": error, "parameters": tuple(variant.texts.values())}
     refresh_failed.send_robust(sender=type(declaration), statistic=declaration.name, **facts)
     return True

@@ -168,6 +168,11 @@ def may_serve(declaration: Declaration[..., Any], found: Found[Any], allow_stale
     """
     if found.state == "expired" or (found.is_changed and declaration.on_change == "expire"):
         return False
+    return allows_old(declaration, allow_stale)
+
+
+def allows_old(declaration: Declaration[..., Any], allow_stale: bool | None) -> bool:
+    """Tell whether policy lets a value be given that is older than its ttl."""
     bounds = limits(declaration)
     return bounds.stale_ttl > bounds.ttl if allow_stale is None else allow_stale
 

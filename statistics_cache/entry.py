@@ -1,7 +1,9 @@
 """What is stored of a value in each tier, what a read answers, and how old either may be."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 T_co = TypeVar("T_co", covariant=True)
@@ -109,6 +111,12 @@ class Found(NamedTuple, Generic[T_co]):
     reason: Reason | None
     at: float
     is_changed: bool = False  # whether its source has, whatever the reason is
+    left: float = inf  # the seconds for which it may still be given although its source has
+
+    @property
+    def is_current(self) -> bool:
+        """Tell whether it was proved to be current, fresh or only old."""
+        return self.state == "fresh" or (self.state == "stale" and self.reason == "age" and not self.is_changed)
 
     def answer(self, tier: Tier | None = None) -> Answer[T_co]:
         """Give this to a reader: the age is that of the moment at which the state was judged."""
@@ -118,11 +126,15 @@ class Found(NamedTuple, Generic[T_co]):
 
 
 class Search(NamedTuple, Generic[T_co]):
-    """What a search ended with; `captured` is a token, taken before anything was looked at."""
+    """What a search ended with; `captured` is a token, taken before anything was looked at.
+
+    `identity` is given with what the hot tier has shown to be current, and old, by itself: nobody computes from that.
+    """
 
     found: Found[T_co] | None
     captured: Capture | None = None
     row: Row | None = None
+    identity: str | None = None
 
     @property
     def fresh(self) -> Found[T_co] | None:
@@ -222,6 +234,36 @@ def read_header(key: str, text: object, most: int) -> Copy | None:
         return None
     are_times = is_time(copy.computed_at) and is_time(copy.proved_at) and is_time(copy.cost)
     return copy if is_whole and are_times and version == HEADER_VERSION and named == key else None
+
+
+class Header(NamedTuple):
+    """The first line of a hot copy, taken apart: the same text under the same tokens means the same.
+
+    `copy` is without its payload, of which `length` tells the characters.
+    """
+
+    line: bytes
+    tokens: Sequence[bytes]
+    length: int
+    copy: Copy
+
+
+def read_line(key: str, text: bytes, tokens: Sequence[bytes]) -> Header | None:
+    """Read the first line of a hot copy that holds just these tokens; None for anything else, whatever it is."""
+    line = text[: text.find(b"\n") + 1]
+    header = line.decode(errors="replace").removesuffix("\n")
+    copy = read_header(key, f"{header.rpartition(' ')[0]} 0\n", 0)
+    length = header.rpartition(" ")[2]
+    if copy is None or b",".join(tokens).decode(errors="replace") != ",".join(map(str, copy.hot or ())):
+        return None
+    return Header(line, tokens, int(length), copy) if length.isdecimal() else None
+
+
+def is_known(copy: Copy, at: float, limits: Limits) -> bool:
+    """Tell whether a hot copy under the tokens of now is known to be current: its proof is young, and neither that nor
+    the copy is of the future."""
+    is_proved = -CLOCK_TOLERANCE <= at - copy.proved_at < limits.proof
+    return is_proved and at - copy.computed_at >= -CLOCK_TOLERANCE
 
 
 def is_time(seconds: float) -> bool:

@@ -10,7 +10,7 @@ from .cold import rows as cold
 from .cold.proving import Pair
 from .conf import limits, limits_of
 from .declaring.declaration import Declaration, Variant
-from .entry import Copy, Entry, Found, Reason, Row, State, judge
+from .entry import Copy, Entry, Found, Reason, Row, State
 from .hot import entries as hot
 from .identity import known
 from .reading import best, hot_copy, is_learnt, rank, search_without_database
@@ -96,13 +96,13 @@ def look_at(declaration: Declaration[..., Any], variant: Variant, read: hot.Read
         return Look(None, None, None, read, proof)
     copy = max(there, key=lambda copy: rank(copy, proof))
     bounds = limits_of(declaration, variant)
-    return Look(copy, *judge(copy, read.at, bounds, current=copy.database == proof.database), read, proof)
+    return Look(copy, *proof.judge(declaration, copy, read.at, bounds), read, proof)
 
 
 def to_entry(declaration: Declaration[..., T], variant: Variant, found: Found[T], row: Row | None) -> Entry[T]:
     """Give a found copy with everything known of it."""
     copy, given = found.copy, found.answer()
-    left = timedelta(seconds=limits(declaration).stale_ttl) - given.age
+    left = timedelta(seconds=min(limits(declaration).stale_ttl - copy.age(found.at), found.left))
     return Entry(
         statistic=declaration.name,
         parameters=declaration.arguments(variant),

@@ -1,12 +1,12 @@
-"""The read path: the hot tier in one round trip; then what the database proves; then a compute."""
+"""The read path: the hot tier in one round trip; then what the database proves."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from random import random
 from time import time
 from typing import Any, TypeVar
 
-from . import computing, underway
+from . import underway
+from .broker.hurrying import hurry_if_many
 from .changing import checking
 from .changing.migrating import make_good
 from .changing.ongoing import MISSED
@@ -14,28 +14,25 @@ from .changing.receiving import BY_TRIGGERS
 from .cold import proving
 from .cold import rows as cold
 from .cold.proving import Pair
-from .cold.transactions import after_commit_together, has_suspects, in_transaction, is_dirty, mark
-from .conf import limits_of, may_serve, settings
+from .cold.transactions import after_commit_together, has_changed, has_suspects, in_transaction, is_dirty, mark
+from .conf import Settings, allows_old, limits_of, settings
 from .declaring.declaration import Declaration, Variant
 from .entry import (
-    CLOCK_TOLERANCE,
-    Answer,
     Copy,
     Found,
     Limits,
     Reason,
     Search,
     State,
-    Tier,
+    is_known,
     judge,
     microseconds,
 )
 from .exceptions import PayloadError
-from .hot import asking, counters, generations
+from .hot import asking, counters, generations, looking
 from .hot import entries as hot
-from .hot.counters import Outcome
+from .hot.looking import Seen
 from .identity import known
-from .signals import value_read
 
 T = TypeVar("T")
 
@@ -43,121 +40,45 @@ EARLY = 0.5  # the part of the proof interval after which readers begin to prove
 STEEPNESS = 8  # of the rise from 0 at EARLY to 1 at the end: 0.4 % of reads at three quarters, 43 % at 95 %
 
 
-def value(declaration: Declaration[..., T], variant: Variant) -> T:
-    """Give a value: found hot, else proved by the database, else stale where that is allowed, else computed."""
-    ended = search(declaration, variant)
-    if (fresh := ended.fresh) is not None:
-        note(declaration, "hit", fresh.copy.tier)
-        return fresh.value
-    return noted(declaration, settle(declaration, variant, ended)).value
+def search(declaration: Declaration[..., T], variant: Variant, allow_stale: bool | None = False) -> Search[T]:
+    """Look for a variant: in the hot tier alone if a hit is there that is fresh.
 
-
-def answer(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:
-    """Give a value with its provenance."""
-    return noted(declaration, settle(declaration, variant, search(declaration, variant)))
-
-
-def answer_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Answer[T]]:
-    """Answer for each variant: one round trip, one statement for what is missing there, a compute for what is left."""
-    answers, errors = settle_many(declaration, variants)
-    if errors:
-        raise errors[0]
-    return [noted(declaration, each) for each in answers]
-
-
-def settle_many(
-    declaration: Declaration[..., T], variants: Sequence[Variant], *, takes_stale: bool = True
-) -> tuple[list[Answer[T]], list[Exception]]:
-    """Settle each variant, in order: a failure keeps no other from its own answer."""
-    answers: list[Answer[T]] = []
-    errors: list[Exception] = []
-    for variant, ended in zip(variants, search_many(declaration, variants), strict=True):
-        try:
-            answers.append(settle(declaration, variant, ended, takes_stale=takes_stale))
-        except Exception as error:  # noqa: BLE001  (given to the caller, who raises the first)
-            errors.append(error)
-    return answers, errors
-
-
-def noted(declaration: Declaration[..., Any], given: Answer[T]) -> Answer[T]:
-    """Give an answer and note what kind it is: what was not there is a miss, whoever computed it."""
-    note(declaration, "miss" if given.tier == "computed" else outcome_of(given.state), given.tier)
-    return given
-
-
-def outcome_of(state: State) -> Outcome:
-    """Name what was found in a state."""
-    return "hit" if state == "fresh" else "stale hit"
-
-
-def note(declaration: Declaration[..., Any], outcome: Outcome, tier: Tier | None) -> None:
-    """Count a read, and tell whoever listens."""
-    counters.note(declaration.name, outcome)
-    if value_read.receivers:
-        value_read.send_robust(sender=type(declaration), statistic=declaration.name, outcome=outcome, tier=tier)
-
-
-def settle(
-    declaration: Declaration[..., T], variant: Variant, ended: Search[T], *, takes_stale: bool = True
-) -> Answer[T]:
-    """Give what a search found fresh, or stale where that is allowed, else have it computed, once for all who ask."""
-    if (fresh := ended.fresh) is not None:
-        return fresh.answer()
-    look = partial(search, declaration, variant)
-    given = computing.settle(declaration, variant, ended, look, takes_stale=takes_stale)
-    if given.tier == "computed" and in_transaction(cold.alias_of(declaration)):
-        look_again(declaration, variant)
-    return given
-
-
-def answer_at_once(
-    declaration: Declaration[..., T], variant: Variant, allow_stale: bool | None = None, *, on_miss: bool = False
-) -> Answer[T] | None:
-    """Give what the cache has, fresh, or stale where that is allowed; None otherwise. Never computes.
-
-    What is given stale is refreshed by a worker, and so is a miss if the caller says so.
+    Or one that is only old, for an answer that may be stale (`conf.may_serve`): not for who would compute, and so asks
+    the database first.
     """
-    ended = search(declaration, variant)
-    found = ended.found
-    given = found if found and (found.state == "fresh" or may_serve(declaration, found, allow_stale)) else None
-    if ended.fresh is None and (given or on_miss):
-        computing.revalidate(declaration, variant, ended)
-    note(declaration, outcome_of(given.state) if given else "miss", given.copy.tier if given else None)
-    return given.answer() if given else None
-
-
-def search(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
-    """Look for a variant: in the hot tier alone if a fresh hit is there."""
-    if (other := other_search(declaration)) is not None:
+    conf = settings()
+    if (other := other_search(declaration, conf)) is not None:
         return other(declaration, variant)
     if underway.suspects(declaration, variant):
         return search_proved(declaration, [variant])[0]
-    read = hot.read(declaration, variant, known.in_force(cold.alias_of(declaration)))
-    hit = hot_hit(declaration, read, limits_of(declaration, variant))
-    return Search(hit) if hit is not None else search_cold(declaration, [variant], [read])[0]
+    seen = looking.look(declaration, variant, known.in_force(cold.alias_of(declaration), conf), conf)
+    if (hit := seen_hit(declaration, variant, seen, allow_stale)) is not None:
+        return by_itself(hit, seen)
+    return search_cold(declaration, [variant], [read_of(variant, seen)])[0]
 
 
-def search_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:
-    """Look for variants: all in one round trip, those that are no fresh hit there in one statement."""
-    if (other := other_search(declaration)) is not None:
+def search_many(
+    declaration: Declaration[..., T], variants: Sequence[Variant], allow_stale: bool | None = False
+) -> list[Search[T]]:
+    """Look for variants as `search` does: all in one round trip, those that are no hit there in one statement."""
+    conf = settings()
+    if (other := other_search(declaration, conf)) is not None:
         if other is search_in_transaction:
             return search_all_in_transaction(declaration, variants)
         return [other(declaration, variant) for variant in variants]
     if any(underway.suspects(declaration, variant) for variant in variants):
         return search_proved(declaration, variants)
-    reads = hot.read_many(declaration, variants, known.in_force(cold.alias_of(declaration)))
-    bounds = [limits_of(declaration, variant) for variant in variants]
-    hits = [hot_hit(declaration, read, bound) for read, bound in zip(reads, bounds, strict=True)]
-    ended = {index: Search(hit) for index, hit in enumerate(hits) if hit}
-    left = [index for index in range(len(variants)) if index not in ended]
-    further = search_cold(declaration, [variants[index] for index in left], [reads[index] for index in left])
-    ended |= zip(left, further, strict=True)
-    return [ended[index] for index in range(len(variants))]
+    looks = looking.look_many(declaration, variants, known.in_force(cold.alias_of(declaration), conf), conf)
+    pairs = list(zip(variants, looks, strict=True))
+    hits = [seen_hit(declaration, variant, seen, allow_stale) for variant, seen in pairs]
+    left = [pair for pair, hit in zip(pairs, hits, strict=True) if hit is None]
+    further = iter(search_cold(declaration, [variant for variant, _ in left], [read_of(*pair) for pair in left]))
+    return [by_itself(hit, seen) if hit else next(further) for hit, seen in zip(hits, looks, strict=True)]
 
 
-def other_search(declaration: Declaration[..., Any]) -> Callable[..., Search[Any]] | None:
+def other_search(declaration: Declaration[..., Any], conf: Settings) -> Callable[..., Search[Any]] | None:
     """Give what to search by where the hot tier is not to be asked first; None where it is, which is nearly always."""
-    if not settings().ENABLED:
+    if not conf.ENABLED:
         return search_nothing
     if MISSED and (alias := cold.alias_of(declaration)) in MISSED and not make_good(alias):
         return search_nothing
@@ -170,20 +91,67 @@ def other_search(declaration: Declaration[..., Any]) -> Callable[..., Search[Any
     return None
 
 
-def hot_hit(declaration: Declaration[..., T], read: hot.Read, bounds: Limits) -> Found[T] | None:
-    """Give a hot copy that is fresh by itself, unless it is unreadable or this reader is the one to prove it early."""
-    if read.copy is None or not believed(read.copy, read, bounds) or is_to_prove(read.copy, read.at, bounds):
+def seen_hit(
+    declaration: Declaration[..., T], variant: Variant, seen: Seen | hot.Read, allow_stale: bool | None
+) -> Found[T] | None:
+    """Give a hot copy that is a hit by itself: judged as bytes where that is plain, else with care."""
+    if not isinstance(seen, Seen):
+        return hot_hit(declaration, seen, limits_of(declaration, variant), allow_stale)
+    if (plain := seen.current(variant.key)) is None:
+        return hot_hit(declaration, seen.read(variant), seen.plan.bounds, allow_stale)
+    return current_hit(declaration, *plain, seen.at, seen.plan.bounds, allow_stale)
+
+
+def by_itself(hit: Found[T], seen: Seen | hot.Read) -> Search[T]:
+    """End a search with a hit of the hot tier alone."""
+    return Search(hit) if hit.state == "fresh" else Search(hit, identity=seen.identity)
+
+
+def read_of(variant: Variant, seen: Seen | hot.Read) -> hot.Read:
+    """Give all that was seen, whatever it is."""
+    return seen.read(variant) if isinstance(seen, Seen) else seen
+
+
+def hot_hit(
+    declaration: Declaration[..., T], read: hot.Read, bounds: Limits, allow_stale: bool | None = False
+) -> Found[T] | None:
+    """Give a hot copy that is a hit by itself: it is known to be current."""
+    if read.copy is None or not believed(read.copy, read, bounds):
         return None
-    return opened(declaration, read.copy, "fresh", None, read.at)
+    return current_hit(declaration, read.copy, read.copy.payload, read.at, bounds, allow_stale)
+
+
+def current_hit(
+    declaration: Declaration[..., T],
+    copy: Copy,
+    payload: str | bytes,
+    at: float,
+    bounds: Limits,
+    allow_stale: bool | None,
+) -> Found[T] | None:
+    """Give a copy that is known to be current if it is fresh, or only old and that is allowed; not if it is unreadable
+    or this reader is the one to prove it early. (Note [Old by itself])"""
+    is_fresh = at - copy.computed_at < bounds.ttl
+    if not (is_fresh or may_be_old(declaration, copy.age(at), bounds, allow_stale)) or is_to_prove(copy, at, bounds):
+        return None
+    try:
+        value = declaration.decode(payload)
+    except PayloadError:
+        return None
+    return Found(value, copy, "fresh", None, at) if is_fresh else Found(value, copy, "stale", "age", at)
+
+
+def may_be_old(declaration: Declaration[..., Any], age: float, bounds: Limits, allow_stale: bool | None) -> bool:
+    """Tell whether a copy that is known to be current answers though it is older than its ttl: not where policy refuses
+    that, nor in a transaction that has changed anything."""
+    if age >= bounds.stale_ttl or not allows_old(declaration, allow_stale):
+        return False
+    return not (has_suspects() and has_changed(cold.alias_of(declaration)))
 
 
 def believed(copy: Copy, read: hot.Read, bounds: Limits) -> bool:
-    """Tell whether a hot copy is fresh by itself: its tokens are those of now, its proof and its age are young."""
-    return (
-        copy.hot == read.found
-        and -CLOCK_TOLERANCE <= read.at - copy.proved_at < bounds.proof
-        and -CLOCK_TOLERANCE <= read.at - copy.computed_at < bounds.ttl
-    )
+    """Tell whether a hot copy is known to be current: its tokens are those of now, and its proof is young."""
+    return copy.hot == read.found and is_known(copy, read.at, bounds)
 
 
 def is_to_prove(copy: Copy, now: float, bounds: Limits) -> bool:
@@ -215,6 +183,7 @@ def search_cold(
     counters.flush_now_and_then()
     if proofs is None:
         return [search_without_database(declaration, *pair) for pair in zip(variants, reads, strict=True)]
+    hurry_if_many(max((proof.summed for proof in proofs.values()), default=0))
     if any(is_learnt(alias, read, proofs[variant.key]) for variant, read in zip(variants, reads, strict=True)):
         return search_many(declaration, variants)
     found = [
@@ -249,13 +218,14 @@ def hot_copy(read: hot.Read, proof: proving.Proof) -> Copy | None:
 
 
 def promote_all(declaration: Declaration[..., Any], pairs: Sequence[tuple[Variant, Search[Any]]]) -> None:
-    """Promote what was found fresh. Where a generation is missing it is made first, and the database asked again: the
-    tokens of what is hot are older than its proof. What does not exist, or is not fresh, makes none."""
-    fresh = [(variant, ended) for variant, ended in pairs if ended.fresh is not None]
-    for variant, ended in fresh:
+    """Promote what was found current, fresh or only old. Where a generation is missing it is made first, and the
+    database asked again: the tokens of what is hot are older than its proof. What does not exist, or is not current,
+    makes none."""
+    current = [(variant, ended) for variant, ended in pairs if ended.found and ended.found.is_current]
+    for variant, ended in current:
         if ended.captured is not None and ended.captured.hot is not None:
             promote(declaration, variant, ended)
-    unstarted = [variant for variant, ended in fresh if ended.captured is not None and ended.captured.hot is None]
+    unstarted = [variant for variant, ended in current if ended.captured is not None and ended.captured.hot is None]
     identity = known.in_force(cold.alias_of(declaration))
     if not unstarted or identity is None or asking.breaker.is_open:
         return
@@ -267,7 +237,7 @@ def promote_all(declaration: Declaration[..., Any], pairs: Sequence[tuple[Varian
 
 
 def promote_started(declaration: Declaration[..., Any], variants: Sequence[Variant], identity: str) -> None:
-    """Make generations, ask the database, and promote what it then proves fresh."""
+    """Make generations, ask the database, and promote what it then proves current."""
     at, taken = time(), mark(cold.alias_of(declaration), declaration.name)
     tokens = generations.start_tokens(declaration, variants, identity)
     proofs = checking.prove(declaration, variants) or {}
@@ -275,7 +245,7 @@ def promote_started(declaration: Declaration[..., Any], variants: Sequence[Varia
         if token is not None and variant.key in proofs:
             read = hot.Read(at, None, token, identity)
             ended = judged(declaration, variant, read, proofs[variant.key], taken)
-            if ended.fresh is not None:
+            if ended.found and ended.found.is_current:
                 promote(declaration, variant, ended)
 
 
@@ -285,9 +255,10 @@ def best(
     """Give the readable copy that is best to give; one that was cleared is none."""
     left = [copy for copy in copies if copy is not None and proof.holds(copy)]
     for copy in sorted(left, key=lambda copy: rank(copy, proof), reverse=True):
-        state, reason = judge(copy, now, bounds, current=copy.database == proof.database)
+        state, reason = proof.judge(declaration, copy, now, bounds)
         if (found := opened(declaration, copy, state, reason, now)) is not None:
-            return found._replace(is_changed=copy.database != proof.database)
+            until = proof.left_of(declaration, copy, now)
+            return found._replace(is_changed=copy.database != proof.database, left=until)
     return None
 
 
@@ -397,3 +368,13 @@ def search_inside(declaration: Declaration[..., T], variant: Variant) -> Search[
         return Search(None)
     underway.use(declaration, variant, found.copy.computed_at)
     return Search(found)
+
+
+# Note [Old by itself]
+# Equal tokens and a young proof say that a copy is current, whatever its age. So one that is older than its ttl is
+# given as stale without a statement, where policy allows it, and a worker is asked: else fifty readers of one entry
+# would each ask the database until the refresh has landed. Only answers are given so. A refresh, `hydrate`, a follower
+# and whoever would compute ask the database first, which alone knows that a compute has failed and is not to be tried
+# again; the failure keeps the note that a refresh is queued for as long (`computing.fail`).
+# The database promotes such copies as it does fresh ones. A slow promotion may put an older copy over a newer one that
+# was stored meanwhile under equal tokens: then the older is given, as stale, until its proof is old.

@@ -28,9 +28,10 @@ def refresh(self: "Task[..., Any]", statistic: str, parameters: str, forced: boo
     """Refresh one variant; `parameters` is JSON text, as the database keeps it.
 
     What is fresh is promoted and no more, unless it is due and hydrated, or `forced` and not computed since that was
-    asked for. While the database is out, and while another computes what is forced, it is tried again, with backoff and
-    jitter; what can be recorded on the entry is, and raised (Note [What is tried again]). A message that names no
-    statistic, or no variant of one, is logged and dropped: other code has sent it.
+    asked for. What has a floor is left alone if it was computed since it was asked for, though it has changed again.
+    While the database is out, and while another computes what is forced, it is tried again, with backoff and jitter;
+    what can be recorded on the entry is, and raised (Note [What is tried again]). A message that names no statistic, or
+    no variant of one, is logged and dropped: other code has sent it.
     """
     try:
         declaration = registry.get(str(statistic)).declaration
@@ -38,7 +39,7 @@ def refresh(self: "Task[..., Any]", statistic: str, parameters: str, forced: boo
     except (UnknownStatistic, ParameterError) as error:
         refresh_refused.send_robust(sender=type(self), statistic=statistic, error=error)
         return
-    if forced and is_computed_since(declaration, variant, self.request.get(ASKED_AT)):
+    if is_computed_since(declaration, variant, self.request.get(ASKED_AT), forced):
         return
     retries = self.request.retries < MAX_RETRIES
     try:
@@ -49,12 +50,15 @@ def refresh(self: "Task[..., Any]", statistic: str, parameters: str, forced: boo
         raise self.retry(countdown=pause_after(self.request.retries))
 
 
-def is_computed_since(declaration: Declaration[..., Any], variant: Variant, asked_at: object) -> bool:
-    """Tell whether what is stored and current was computed after a moment, for certain: clocks differ a little."""
+def is_computed_since(
+    declaration: Declaration[..., Any], variant: Variant, asked_at: object, is_to_be_current: bool
+) -> bool:
+    """Tell whether what is stored was computed after a moment, for certain: clocks differ a little. Not where it is to
+    be current and is not."""
     if not isinstance(asked_at, float) or (proofs := checking.prove(declaration, [variant], payloads=False)) is None:
         return False
     copy, database = proofs[variant.key].copy, proofs[variant.key].database
-    if copy is None or copy.database != database:
+    if copy is None or (is_to_be_current and copy.database != database):
         return False
     return asked_at + CLOCK_TOLERANCE < copy.computed_at <= time() + CLOCK_TOLERANCE
 

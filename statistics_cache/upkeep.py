@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from django.db import connections, router
 
-from . import computing, reading
+from . import answering, computing, reading
 from .broker import queue
 from .broker.queue import Wanted
 from .changing import checking
@@ -211,7 +211,7 @@ def wanted_among(declaration: Declaration[..., Any], variants: Sequence[Variant]
     if proofs is None:
         return None
     return [
-        Wanted(declaration, variant, proof.database, proof.row, proof.identity)
+        Wanted(declaration, variant, proof.database, proof.row, proof.identity, floor=floor_of(declaration, proof.copy))
         for variant, proof in ((variant, proofs[variant.key]) for variant in variants)
         if is_wanted(declaration, variant, proof, time())
     ]
@@ -240,13 +240,20 @@ def is_moved(variant: Variant, scopes: Collection[str], parts: Collection[str]) 
 
 
 def is_wanted(declaration: Declaration[..., Any], variant: Variant, proof: proving.Proof, now: float) -> bool:
-    """Tell whether a variant is to be computed: there is none, its source has changed, it is due, or of the future."""
+    """Tell whether a variant is to be computed: there is none, its source has changed, it is due, or of the future. Not
+    before its floor is over."""
     if proof.row and proof.row.is_blocked(proof.database.generation, now):
         return False
     copy = proof.copy
-    if copy is None or copy.database != proof.database or copy.is_of_the_future(now):
+    if copy is None or copy.is_of_the_future(now):
         return True
-    return is_due(declaration, variant, copy, now)
+    is_open = not computing.is_early(declaration, copy, now)
+    return is_open and (copy.database != proof.database or is_due(declaration, variant, copy, now))
+
+
+def floor_of(declaration: Declaration[..., Any], copy: Copy | None) -> float:
+    """Give the floor of what is stored: there is none where nothing is."""
+    return declaration.floor(copy.cost) if copy else 0.0
 
 
 def is_due(declaration: Declaration[..., Any], variant: Variant, copy: Copy, now: float) -> bool:
@@ -284,7 +291,9 @@ def refresh(
         return "unproven"
     if ended.is_blocked:
         return "blocked"
-    queue.keep_note(Wanted(declaration, variant, ended.captured.database, ended.row, ended.captured.identity))
+    floor = declaration.floor(computing.cost_of(ended))
+    captured = ended.captured
+    queue.keep_note(Wanted(declaration, variant, captured.database, ended.row, captured.identity, floor=floor))
     deadline = monotonic() + settings().WAIT_TIMEOUT * waits
     try:
         given = computing.fly_or_follow(declaration, variant, ended, look, deadline, retries)
@@ -334,7 +343,7 @@ def hydrate(declaration: Declaration[..., T]) -> list[Answer[T]]:
     """
     if not settings().HYDRATION_ENABLED:
         return []
-    given, errors = reading.settle_many(declaration, list(declaration.hydrated().values()), takes_stale=False)
+    given, errors = answering.settle_many(declaration, list(declaration.hydrated().values()), takes_stale=False)
     if errors:
         raise errors[0]
     return given

@@ -95,6 +95,7 @@ def clean() -> Iterator[None]:
     asking._undelivered.clear()
     queue.breaker.succeeded()
     queue._own.clear()
+    queue.asked_until.clear()
     counters.tallies.forget()
     Messages().clear()
 

@@ -20,6 +20,7 @@ from tests.interleaving.casts import (
     COMPUTES,
     MOVING,
     MOVING_LONG,
+    OLD,
     SMALL,
     WORLDS,
     Cast,
@@ -93,6 +94,14 @@ def casts_of(name: str, exhaustive: bool) -> Iterator[tuple[str, Cast]]:
     yield name, SMALL[name]()
     for compute, world in product(COMPUTES, WORLDS) if exhaustive else ():
         yield f"{name}, {getattr(compute, '__name__', '')}, {world.__name__}", trio(compute, name, world)()
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_what_is_only_old_keeps_the_promise(name: str, check: Check) -> None:
+    """What the hot tier gives as stale by its age alone holds all that was delivered, and nothing that was cleared."""
+    found = check(f"old: {name}", OLD[name]())
+    assert found.fault is None, str(found)
+    assert not found.is_cut
 
 
 @pytest.mark.parametrize("name", MOVING)

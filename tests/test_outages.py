@@ -28,7 +28,7 @@ from statistics_cache.changing import receiving
 from statistics_cache.cold import rows as cold
 from statistics_cache.cold import transactions
 from statistics_cache.declaring.declaration import Declaration
-from statistics_cache.entry import Found, Limits
+from statistics_cache.entry import Found
 from statistics_cache.hot import asking, generations
 from statistics_cache.hot import entries as hot
 from tests.commanding import refuse
@@ -364,7 +364,7 @@ def without(errors: tuple[type[Exception], ...], error: type[Exception]) -> tupl
     return tuple(each for each in errors if each is not error)
 
 
-def believe_anything(declaration: Declaration[..., Any], read: hot.Read, _: Limits) -> Found[Any] | None:
+def believe_anything(declaration: Declaration[..., Any], read: hot.Read, *_: object) -> Found[Any] | None:
     """Believe a hot copy however old its proof is."""
     is_same = read.copy is not None and read.copy.hot == read.found
     return reading.opened(declaration, read.copy, "fresh", None, read.at) if read.copy and is_same else None

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from time import time
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from django.db import connections
 from django.db.models import Avg, Func, IntegerField, Q, Sum
@@ -13,7 +13,7 @@ from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 
 from statistics_cache.cold.changelog import Totals, add_up, cleared_before
-from statistics_cache.cold.proving import all_totals
+from statistics_cache.cold.proving import Moves, all_totals, moves_of
 from statistics_cache.cold.rows import SCOPE_SEPARATOR, read_variant, seconds_of, time_for
 from statistics_cache.conf import limits, limits_of_key, settings
 from statistics_cache.declaring.declaration import Declaration, Variant
@@ -124,12 +124,23 @@ def judge_rows(
         if declaration is None or declaration.fingerprint != schema:
             yield pk, "orphaned", failures > 0
             continue
-        current, before = sums.of(declaration, key, scopes, params)
-        if computed_at is None or epoch != current.epoch or seconds_of(computed_at) < before:
+        current, before, moves = sums.of(declaration, key, scopes, params)
+        if computed_at is None or epoch != current.epoch or (at := seconds_of(computed_at)) < before:
             yield pk, "empty", failures > 0
             continue
-        state = state_of(declaration, key, now - seconds_of(computed_at), is_current=generation == current.generation)
+        is_current = generation == current.generation
+        state = state_of(declaration, key, now - at, is_current=is_current)
+        if state == "stale" and not is_current and moves.left_of(declaration, at, now) <= 0.0:
+            state = "expired"
         yield pk, state, failures > 0
+
+
+class Known(NamedTuple):
+    """The generations of a row, before which moment all was cleared, and when its scopes moved."""
+
+    current: Generations
+    before: float
+    moves: Moves
 
 
 class Sums:
@@ -139,10 +150,10 @@ class Sums:
         """Note of which statistics a part was."""
         self.totals = totals
         self.parted = {name for name, scope in totals if scope.startswith((CLEARED, INVALIDATED))}
-        self.known: dict[tuple[str, str], tuple[Generations, float]] = {}
+        self.known: dict[tuple[str, str], Known] = {}
 
-    def of(self, declaration: Declaration[..., Any], key: str, scopes: str, params: str) -> tuple[Generations, float]:
-        """Give the generations of a row, and before which moment all was cleared."""
+    def of(self, declaration: Declaration[..., Any], key: str, scopes: str, params: str) -> Known:
+        """Give what a row belongs to."""
         name = declaration.name
         if name in self.parted and (variant := read_variant(declaration, key, params)) is not None:
             return self.add_up(name, variant)
@@ -151,9 +162,10 @@ class Sums:
             self.known[name, scopes] = self.add_up(name, Variant({}, key, own))
         return self.known[name, scopes]
 
-    def add_up(self, name: str, variant: Variant) -> tuple[Generations, float]:
+    def add_up(self, name: str, variant: Variant) -> Known:
         """Add up what an entry belongs to."""
-        return add_up(self.totals, name, variant), cleared_before(self.totals, name, variant)
+        moves = moves_of(home(), self.totals, name, variant)
+        return Known(add_up(self.totals, name, variant), cleared_before(self.totals, name, variant), moves)
 
 
 def state_of(declaration: Declaration[..., Any], key: str, age: float, *, is_current: bool) -> State:

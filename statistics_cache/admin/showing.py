@@ -18,7 +18,7 @@ from statistics_cache.peeking import Look, look_together
 
 from .causes import find_causes, newest_cause
 from .visibility import Declarations, home, visible_declarations
-from .words import empty_because, orphaned_because, why
+from .words import empty_because, orphaned_because, since, why
 
 ATTRIBUTE = "_statistics_shown"
 
@@ -35,6 +35,16 @@ class Current:
     def age_of(self, computed_at: datetime) -> float:
         """Give the seconds since a time, not below 0, at the moment at which the state was judged."""
         return max(0.0, self.look.read.at - seconds_of(computed_at))
+
+    @property
+    def since(self) -> str:
+        """Say when its source changed, and when it may be refreshed next, where that was declared."""
+        copy, state, reason, read, proof = self.look
+        if copy is None or state is None or reason != "source":
+            return ""
+        changed = read.at - proof.moves.first_since(copy.computed_at, read.at)
+        early = copy.computed_at + self.declaration.floor(copy.cost) - read.at
+        return since(self.declaration, state, changed, early)
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ def show(row: StatisticEntry, current: Current | None, declarations: Declaration
     if look.state is None:
         return Shown("empty", empty_because(is_computed=row.computed_at is not None, failures=row.failures), current)
     cause = newest_cause(causes, row.statistic, current.variant)
-    return Shown(look.state, why(look.state, look.reason, current.bounds, cause), current)
+    return Shown(look.state, why(look.state, look.reason, current.bounds, cause, current.since), current)
 
 
 def shown(row: StatisticEntry) -> Shown:

@@ -22,7 +22,7 @@ STATES: dict[str, str] = {
 MEANINGS: dict[str, str] = {
     "fresh": "Given to every reader",
     "stale": "Older than its ttl, or its source changed",
-    "expired": "Older than its stale_ttl: for no reader",
+    "expired": "Older than its stale_ttl, or changed for longer than its changed_ttl: for no reader",
     "empty": "Nothing that a reader could get: cleared, or only a failure is recorded",
     "orphaned": "No call reads it: of a statistic nobody declares, of another schema, or of other parameters",
 }
@@ -79,17 +79,27 @@ def pretty(payload: str) -> str:
         return payload
 
 
-def why(state: State, reason: Reason | None, bounds: Limits, cause: str) -> str:
-    """Say in a sentence why a value is not fresh; nothing for one that is."""
+def why(state: State, reason: Reason | None, bounds: Limits, cause: str, since: str = "") -> str:
+    """Say in a sentence why a value is not fresh; nothing for one that is. `since` says when its source changed."""
     if reason == "clock":
         return WHY[reason]
+    if reason == "source":
+        return f"{WHY['source']}{since}: {cause}." if cause else f"{WHY['source']}{since}."
     if state == "expired":
         return f"Older than its stale_ttl of {duration(bounds.stale_ttl)}."
     if reason == "age":
         return f"Older than its ttl of {duration(bounds.ttl)}."
-    if reason == "source":
-        return f"{WHY['source']}: {cause}." if cause else f"{WHY['source']}."
     return WHY[reason] if reason else ""
+
+
+def since(declaration: Declaration[..., object], state: State, changed: float, early: float) -> str:
+    """Say for how long a value has lacked a change, in seconds, and in how many the next refresh may be asked for."""
+    if declaration.refresh_every is None and declaration.changed_ttl is None:
+        return ""
+    said = f" {duration(max(0.0, changed))} ago"
+    if state == "expired" and declaration.changed_ttl:
+        said += f", longer than its changed_ttl of {duration(declaration.changed_ttl.total_seconds())}"
+    return said + (f", next refresh in {duration(early)}" if early > 0 else "")
 
 
 def empty_because(*, is_computed: bool, failures: int) -> str:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Lock
 from time import time
 from typing import Any, Literal, TypeVar
@@ -20,7 +21,7 @@ from statistics_cache.cold.transactions import after_commit_together, in_transac
 from statistics_cache.conf import bounded, limits, settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import queued_key
-from statistics_cache.entry import Generations, Row
+from statistics_cache.entry import Copy, Generations, Row
 from statistics_cache.hot import asking, naming
 
 from .schedule import REFRESH
@@ -28,7 +29,9 @@ from .schedule import REFRESH
 R = TypeVar("R")
 Published = Literal["queued", "already queued", "refused"]
 
-ASKED_AT = "asked_at"  # the header of a forced message; other code that reads the message does not mind one
+# The header of a message that is forced, or has a floor; other code that reads the message does not mind one.
+ASKED_AT = "asked_at"
+ANY = "any"  # how a note is named that is of no state
 OUTLIVES = 1.0  # seconds that a note outlives the lease, so that who queues again finds the lease expired
 GRACE = 10.0  # seconds between the exception that ends a compute at its time limit and the kill
 TURN = 0.4  # seconds that a thread waits for its turn: with the broker's own timeout of 0.5, less than a second
@@ -36,6 +39,11 @@ TURN = 0.4  # seconds that a thread waits for its turn: with the broker's own ti
 breaker = Breaker("broker", lambda: settings().BREAKER_PAUSE)
 OWN_NOTES = 10_000  # of some 300 bytes each; Django's 300 would forget some while readers go round
 _own = LocMemCache("statistics_cache.queued", {"max_entries": OWN_NOTES})  # this process's, while the hot tier is out
+
+
+ASKED_FOR = 1.0  # seconds that a process asks nobody about what it found queued: else each stale hit is two round trips
+MOST_ASKED = 10_000  # entries of which it remembers that
+asked_until: dict[tuple[object, ...], float] = {}  # when to ask again, by entry and what was found of it
 
 
 class NoTransport(Exception):
@@ -76,7 +84,8 @@ turn = Turn()
 class Wanted:
     """A refresh that is wanted of an entry, and the state the entry was found in: what the database knew of it.
 
-    `identity` is the database's. A `forced` one computes although the entry is fresh by then.
+    `identity` is the database's. A `forced` one computes although the entry is fresh by then. With a `floor`, seconds,
+    nobody queues another one for so long, whatever becomes of the state. (Note [At most so often])
     """
 
     declaration: Declaration[..., Any]
@@ -85,10 +94,13 @@ class Wanted:
     row: Row | None
     identity: str | None
     forced: bool = False
+    floor: float = 0.0
 
     @property
     def state(self) -> str:
         """Spell the state: another one when the source changes, when a compute is stored, and when one fails."""
+        if self.floor:
+            return ANY
         computed_at = self.row.copy.computed_at if self.row and self.row.copy else 0.0
         failures = self.row.failures if self.row else 0
         forced = ".forced" if self.forced else ""
@@ -99,6 +111,11 @@ class Wanted:
         """Name the note that it is queued. (Note [Queued once])"""
         names = self.declaration.name, self.declaration.fingerprint, self.variant.key, self.state
         return queued_key(naming.own_space(self.identity or ""), *names)
+
+    @property
+    def lasts(self) -> float:
+        """Give the seconds for which its note stands."""
+        return bounded(self.floor) or settings().LEASE_TTL + OUTLIVES
 
 
 def later(wanted: Wanted) -> bool:
@@ -114,6 +131,27 @@ def later(wanted: Wanted) -> bool:
     return not is_manual(connections[alias])
 
 
+def wanted_by_itself(declaration: Declaration[..., Any], variant: Variant, copy: Copy, identity: str | None) -> Wanted:
+    """Name the refresh of an entry of which no more is known than a current copy."""
+    row, floor = Row(copy, 0, "", None, None), declaration.floor(copy.cost)
+    return Wanted(declaration, variant, copy.database, row, identity, floor=floor)
+
+
+def later_by_itself(declaration: Declaration[..., Any], variant: Variant, copy: Copy, identity: str) -> None:
+    """Queue a refresh of what the hot tier alone has shown to be old, as `later` does; for a second after it was found
+    queued this process asks nobody."""
+    asked = identity, declaration.fingerprint, variant.key, copy.computed_at, copy.hot
+    if 0.0 < asked_until.get(asked, 0.0) - (now := time()) <= ASKED_FOR:  # else a clock was set back
+        return
+    wanted = wanted_by_itself(declaration, variant, copy, identity)
+    if in_transaction(cold.alias_of(declaration)):
+        later(wanted)
+    elif publish(wanted) != "refused":
+        if len(asked_until) >= MOST_ASKED:
+            asked_until.clear()
+        asked_until[asked] = now + ASKED_FOR
+
+
 def publish_all(several: Mapping[str, Wanted]) -> None:
     """Publish what was wanted in a transaction that has committed."""
     for wanted in several.values():
@@ -122,36 +160,41 @@ def publish_all(several: Mapping[str, Wanted]) -> None:
 
 def publish(wanted: Wanted) -> Published:
     """Publish one message unless the note says that it was; asks a broker that is out once per pause."""
+    task = current_app.tasks[REFRESH]  # one that is not registered is no outage
+    return publish_once(wanted.note, wanted.lasts, lambda: send(task, wanted))
+
+
+def publish_once(note: str, lasts: float, hand_over: Callable[[], None]) -> Published:
+    """Publish a message of any kind, unless its note says that it was so many seconds ago at most."""
     if breaker.rests:
         return "refused"
-    if not take_note(wanted.note):
+    if not take_note(note, lasts):
         return "already queued"
     probes = breaker.is_open
     with turn.taken() as is_mine:
-        if is_mine and (breaker.allows() if probes else not breaker.is_open) and is_sent(wanted):
+        if is_mine and (breaker.allows() if probes else not breaker.is_open) and is_sent(hand_over):
             return "queued"
-    drop_note(wanted.note)
+    drop_note(note)
     return "refused"
 
 
-def is_sent(wanted: Wanted) -> bool:
+def is_sent(hand_over: Callable[[], None]) -> bool:
     """Send, tell the breaker what came of it, and give whether the broker took it."""
-    if (error := refusal(wanted)) is not None:
+    if (error := refusal(hand_over)) is not None:
         breaker.failed(error)
         return False
     breaker.succeeded()
     return True
 
 
-def refusal(wanted: Wanted) -> Exception | None:
+def refusal(hand_over: Callable[[], None]) -> Exception | None:
     """Send, and give what the broker has against it, or that there is no way to talk to it; raise all else."""
-    task = current_app.tasks[REFRESH]  # one that is not registered is no outage
     try:
         named = outages()
     except NoTransport as error:
         return error
     try:
-        send(task, wanted)
+        hand_over()
     except named as error:
         return error
     return None
@@ -161,10 +204,13 @@ def send(task: Any, wanted: Wanted) -> None:
     """Hand the message to Celery: names and JSON text alone. It expires as the note does, and is then queued anew.
 
     A forced one waits for as long as what is stored may be served, and says when it was asked for (Note
-    [Asked for again]).
+    [Asked for again]); one with a floor says so, too.
     """
     declaration = wanted.declaration
-    options: dict[str, Any] = {"expires": settings().LEASE_TTL, "ignore_result": True, "retry": False}
+    lasts = bounded(wanted.floor) or settings().LEASE_TTL
+    options: dict[str, Any] = {"expires": lasts, "ignore_result": True, "retry": False}
+    if wanted.floor:
+        options["headers"] = {ASKED_AT: time()}
     options["shadow"] = f"{REFRESH} {declaration.name}"  # what Celery's own log lines call it
     if wanted.forced:
         options |= {"expires": limits(declaration).stale_ttl, "headers": {ASKED_AT: time()}}
@@ -202,18 +248,31 @@ def lack_of(error: Exception) -> str:
     return "Celery knows no transport of its scheme" if isinstance(error, LookupError) else "its URL cannot be read"
 
 
-def take_note(name: str) -> bool:
-    """Note that a refresh is queued; False if that is noted already."""
-    return on_notes(lambda cache: cache.add(name, 1, timeout=settings().LEASE_TTL + OUTLIVES))
+def take_note(name: str, lasts: float) -> bool:
+    """Note for so many seconds that a message is queued; False if that is noted already."""
+    return on_notes(lambda cache: cache.add(name, 1, timeout=lasts))
 
 
 def keep_note(wanted: Wanted) -> None:
     """Let the note last as long as the lease that is taken now: who computes it needs nobody else to.
 
     That of a forced refresh is forgotten instead: whoever asks for another one from now on wants what is new by then.
+    What has a floor is not asked for again until so long after now.
     """
-    drop_note(replace(wanted, forced=True).note)
-    on_notes(lambda cache: cache.set(wanted.note, 1, timeout=settings().LEASE_TTL + OUTLIVES))
+    of_state = replace(wanted, floor=0.0)
+    drop_note(replace(of_state, forced=True).note)
+    for each in (of_state, wanted) if wanted.floor else (of_state,):
+        on_notes(partial(set_note, wanted=each))
+
+
+def set_note(cache: BaseCache, wanted: Wanted) -> None:
+    """Let a note stand for its whole time from now."""
+    cache.set(wanted.note, 1, timeout=wanted.lasts)
+
+
+def hold_note(wanted: Wanted, seconds: float) -> None:
+    """Let the note stand for so long, and no longer: until a failed compute may be tried again; its floor at least."""
+    on_notes(lambda cache: cache.set(wanted.note, 1, timeout=max(seconds, wanted.floor, 0.001)))
 
 
 def drop_note(name: str) -> None:
@@ -241,6 +300,12 @@ def on_notes(operation: Callable[[BaseCache], R]) -> R:
 # when it was asked for, and a worker drops those that were asked for before the stored compute began: the first one
 # computes for all. Who asks while a compute is under way is served by a later one. A note that lasted as long as the
 # message would do so, too, but would hide for as long that a message was lost.
+
+# Note [At most so often]
+# A source that is written all the time gives an entry another state with each write, and each would be asked for. Where
+# `refresh_every` is declared the note is of no state: it stands until the floor is over, counted from when it was asked
+# for, then from when a worker begins, and nobody asks before the stored compute is as old. The message expires with the
+# note. One that a broker delivers twice, or that comes when somebody else has computed since it was sent, is dropped.
 
 # Note [In turn]
 # Celery lends ten connections per process (`broker_pool_limit`), and who finds none waits for one without a limit. Of

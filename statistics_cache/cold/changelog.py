@@ -5,11 +5,10 @@ A generation is `sum(base) + sum(jump)` over an entry's scopes, of folded and un
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from functools import lru_cache
-from operator import attrgetter
+from datetime import UTC, datetime
+from functools import lru_cache, partial
 from random import randint
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connections, transaction
 from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet
@@ -21,23 +20,42 @@ from statistics_cache.entry import Generations
 from statistics_cache.models import StatisticInvalidation, StatisticScope, in_utc
 
 MAX_JUMP = 2**22  # random, so that two histories never reach one sum; small: a bigint lasts 4 * 10**12 changes
-LOGGED_AT_ONCE = 100  # log rows in one statement; SQLite takes at least 32,766 arguments, and each row has five
+LOGGED_AT_ONCE = 100  # log rows in one statement; SQLite takes at least 32,766 arguments, and each row has six
 FOLDED_AT_ONCE = 1_000  # log rows in one transaction, short enough that no writer of a database file waits for long
 # What a datetime does not hold, such as infinity, is an error to read.
-WITHIN_TIME = "BETWEEN '1970-01-01' AND '9999-12-30'"
+BEGINNING, END = "'1970-01-01'", "'9999-12-30'"
+WITHIN_TIME = f"BETWEEN {BEGINNING} AND {END}"
 MAX_CAUSE = 200  # characters, the column's width
 BLOCKED = '"triggers"'  # `via` of what is checked only by installing triggers
 
 
 class Total(NamedTuple):
-    """What the database says of one scope: its sum, and before which moment all was cleared (0.0: nothing was)."""
+    """What the database says of one scope: its sum, before which moment all was cleared (0.0: nothing was), and how
+    many log rows were summed.
+
+    When it was last folded, and of when its oldest log row is, are as the database gives them; None: never, and none.
+    """
 
     moved: int
     before: float = 0.0
+    summed: int = 0
+    folded: Any = None
+    logged: Any = None
 
 
 Totals = Mapping[tuple[str, str], Total]  # by statistic and scope
 UNMOVED = Total(0)
+
+
+class Logged(NamedTuple):
+    """A log row that was folded."""
+
+    pk: int
+    statistic: str
+    scope: str
+    jump: int
+    cause: str
+    created_at: datetime
 
 
 class Change(NamedTuple):
@@ -49,21 +67,33 @@ class Change(NamedTuple):
     via: str | None = None
 
 
-def write(alias: str, changes: Sequence[Change]) -> list[StatisticInvalidation]:
+def write(alias: str, changes: Sequence[Change], at: datetime | None = None) -> list[StatisticInvalidation]:
     """Log changes, in one statement for 100 of them; each counts when the surrounding transaction commits.
 
-    Gives the rows that are unchecked, as far as the database tells their keys.
+    They are of now, or of a moment that is known. Gives the rows that are unchecked, as far as the database tells their
+    keys.
     """
+    moment = () if at is None else (to_column(alias, at),)
     found: list[StatisticInvalidation] = []
     for start in range(0, len(changes), LOGGED_AT_ONCE):
         some = changes[start : start + LOGGED_AT_ONCE]
-        values = [value for change in some for value in values_of(change, randint(1, MAX_JUMP))]
+        values = [value for change in some for value in (*values_of(change, randint(1, MAX_JUMP)), *moment)]
         returns = any(change.via for change in some) and connections[alias].features.can_return_rows_from_bulk_insert
         with connections[alias].cursor() as cursor:
-            cursor.execute(insert_sql(alias, len(some), returns), values)
-            keys = [key for (key,) in cursor.fetchall()] if returns else []
-        found += [unchecked_row(key, change) for key, change in zip(keys, some, strict=False) if change.via]
+            cursor.execute(insert_sql(alias, len(some), returns, is_dated=at is not None), values)
+            logged = cursor.fetchall() if returns else []
+        found += [
+            unchecked_row(key, created, change)
+            for (key, created), change in zip(logged, some, strict=False)
+            if change.via
+        ]
     return found
+
+
+def to_column(alias: str, moment: datetime) -> Any:
+    """Give a moment as a statement of one's own binds it."""
+    field = StatisticInvalidation._meta.get_field("created_at")
+    return field.get_db_prep_save(moment, connections[alias])
 
 
 def values_of(change: Change, jump: int) -> tuple[str | int | None, ...]:
@@ -71,18 +101,24 @@ def values_of(change: Change, jump: int) -> tuple[str | int | None, ...]:
     return change.statistic, change.scope, jump, change.cause[:MAX_CAUSE], change.via
 
 
-def unchecked_row(key: int, change: Change) -> StatisticInvalidation:
-    """Give a row as it was just logged."""
-    return StatisticInvalidation(pk=key, statistic=change.statistic, cause=change.cause, via=change.via)
+def unchecked_row(key: int, at: Any, change: Change) -> StatisticInvalidation:
+    """Give a row as it was just logged, at a moment in UTC."""
+    created_at = (datetime.fromisoformat(at) if isinstance(at, str) else at).replace(tzinfo=UTC)
+    row = StatisticInvalidation(pk=key, statistic=change.statistic, cause=change.cause, via=change.via)
+    row.created_at = created_at
+    return row
 
 
 @lru_cache(maxsize=LOGGED_AT_ONCE * 2)
-def insert_sql(alias: str, rows: int, returns: bool) -> str:
-    """Give the statement that logs so many changes, and returns their keys if asked; the database adds the time."""
+def insert_sql(alias: str, rows: int, returns: bool, *, is_dated: bool) -> str:
+    """Give the statement that logs so many changes, and returns their keys and times if asked; the database adds the
+    time of what is not dated."""
     quote = connections[alias].ops.quote_name
-    columns = ", ".join(quote(name) for name in ("statistic", "scope", "jump", "cause", "via"))
-    values = ", ".join(["(%s, %s, %s, %s, %s)"] * rows)
-    keys = f" RETURNING {quote('id')}" if returns else ""
+    names = ("statistic", "scope", "jump", "cause", "via", *["created_at"] * is_dated)
+    columns = ", ".join(map(quote, names))
+    values = ", ".join([f"({', '.join(['%s'] * len(names))})"] * rows)
+    at = in_utc(connections[alias], quote("created_at"))
+    keys = f" RETURNING {quote('id')}, {at}" if returns else ""
     return f"INSERT INTO {quote(StatisticInvalidation._meta.db_table)} ({columns}) VALUES {values}{keys}"  # noqa: S608
 
 
@@ -105,28 +141,38 @@ def blocked(alias: str) -> QuerySet[StatisticInvalidation]:
 
 
 def mark_checked(alias: str, rows: Sequence[StatisticInvalidation], changes: Sequence[Change]) -> bool:
-    """Put the changes that were found in the place of unchecked rows; tell whether another process did not do so."""
+    """Put the changes that were found in the place of unchecked rows; tell whether another process did not do so.
+
+    They are as old as the oldest of these: what lacks them has done so since.
+    """
     with transaction.atomic(using=alias):
         gone, _ = StatisticInvalidation.objects.using(alias).filter(pk__in=sorted(row.pk for row in rows)).delete()
         if gone:
-            write(alias, changes)
+            write(alias, changes, min(row.created_at for row in rows))
     return bool(gone)
 
 
 def sums_sql(alias: str, where: str) -> str:
-    """Give the SQL of one row (statistic, scope, total, before) per scope that ever moved.
+    """Give the SQL of one row per scope that ever moved: statistic, scope, total, before, log rows summed, folded, and
+    of when its oldest log row is.
 
     `where` is SQL for the table of sums and for the log alike; its arguments are bound twice.
     """
     connection = connections[alias]
     quote = connection.ops.quote_name
-    total = f"CAST(SUM(n) AS {BigIntegerField().cast_db_type(connection)})"
+    total, rows = (f"CAST(SUM({name}) AS {BigIntegerField().cast_db_type(connection)})" for name in ("n", "summed"))
     before = in_utc(connection, f"CASE WHEN {quote('before')} {WITHIN_TIME} THEN {quote('before')} END")
+    at, created = quote("folded_at"), quote("created_at")  # what is no time, or not there, is taken for the strictest
+    at = in_utc(connection, f"CASE WHEN {at} {WITHIN_TIME} THEN {at} WHEN base <> 0 THEN {END} END")
+    created = in_utc(connection, f"CASE WHEN {created} {WITHIN_TIME} THEN {created} ELSE {BEGINNING} END")
     scopes, log = (quote(model._meta.db_table) for model in (StatisticScope, StatisticInvalidation))
-    folded = f"SELECT statistic, scope, base AS n, {before} AS cleared FROM {scopes} {where}"  # noqa: S608
-    logged = f"SELECT statistic, scope, jump AS n, NULL FROM {log} {where}"  # noqa: S608
-    moved = f"FROM ({folded} UNION ALL {logged}) moved GROUP BY statistic, scope"
-    return f"SELECT statistic, scope, {total} AS total, MAX(cleared) AS cleared {moved}"
+    times = f"MAX(cleared) AS cleared, {rows} AS summed, MAX(folded) AS folded, MIN(logged) AS logged"
+    none = f"{before} AS cleared, 0 AS summed, {at} AS folded, NULL AS logged"
+    folded = f"SELECT statistic, scope, base AS n, {none} FROM {scopes} {where}"  # noqa: S608
+    some = f"SUM(jump), NULL, COUNT(*), NULL, MIN({created})"
+    one_each = f"SELECT statistic, scope, {some} FROM {log} {where} GROUP BY statistic, scope"  # noqa: S608
+    moved = f"FROM ({folded} UNION ALL {one_each}) moved GROUP BY statistic, scope"
+    return f"SELECT statistic, scope, {total} AS total, {times} {moved}"
 
 
 def all_scopes(variant: Variant) -> tuple[str, ...]:
@@ -161,15 +207,18 @@ def clear_before(alias: str, statistic: str, scope: str, moment: datetime) -> No
         scopes.filter(earlier, statistic=statistic, scope=scope).update(before=moment)
 
 
-def fold(alias: str) -> list[StatisticInvalidation] | None:
+def fold(alias: str) -> list[Logged] | None:
     """Move the oldest log rows into the sums, and give them; None if another process did so meanwhile.
 
     A generation is the same before and after, and in between: the rows go in the transaction in which the sums grow.
     """
-    logged = StatisticInvalidation.objects.using(alias).exclude(scope=UNCHECKED_SCOPE)
-    rows = list(logged.order_by("pk")[:FOLDED_AT_ONCE])
+    logged = StatisticInvalidation.objects.using(alias)
+    oldest = logged.exclude(scope=UNCHECKED_SCOPE).order_by("pk")
+    rows = [Logged(*row) for row in oldest.values_list("pk", *Logged._fields[1:])[:FOLDED_AT_ONCE]]
+    if not rows:
+        return []
     with transaction.atomic(using=alias):
-        gone, _ = StatisticInvalidation.objects.using(alias).filter(pk__in=[row.pk for row in rows]).delete()
+        gone, _ = logged.filter(pk__in=[row.pk for row in rows]).delete()
         if gone != len(rows):
             transaction.set_rollback(True, using=alias)
             return None
@@ -177,24 +226,48 @@ def fold(alias: str) -> list[StatisticInvalidation] | None:
     return rows
 
 
-def add_to_sums(alias: str, rows: Sequence[StatisticInvalidation]) -> None:
-    """Add the jumps of rows, oldest first, to the sums of their scopes; the newest one's cause and time are kept."""
+def add_to_sums(alias: str, rows: Sequence[Logged]) -> None:
+    """Add the jumps of rows, oldest first, to the sums of their scopes, in one statement.
+
+    The newest row's cause and time are kept.
+    """
     jumps = Counter[tuple[str, str]]()
     for row in rows:
         jumps[row.statistic, row.scope] += row.jump
-    scopes = StatisticScope.objects.using(alias)
-    scopes.bulk_create([StatisticScope(statistic=name, scope=scope) for name, scope in jumps], ignore_conflicts=True)
-    named = scopes.filter(statistic__in={name for name, _ in jumps}, scope__in={scope for _, scope in jumps})
-    sums = {(known.statistic, known.scope): known for known in named.select_for_update().order_by("pk")}
-    for row in rows:
-        known = sums[row.statistic, row.scope]
-        known.last_cause, known.changed_at = row.cause, row.created_at
-    moved = [sums[pair] for pair in jumps]
-    for known in moved:
-        known.base += jumps[known.statistic, known.scope]
-        known.folded_at = Now()  # after the rows were read: they are no younger
-    columns = ["base", "last_cause", "changed_at", "folded_at"]
-    scopes.bulk_update(sorted(moved, key=attrgetter("pk")), columns, batch_size=100)
+    newest = {(row.statistic, row.scope): row for row in rows}
+    to_column = partial(StatisticScope._meta.get_field("changed_at").get_db_prep_save, connection=connections[alias])
+    values = [
+        value
+        for pair in sorted(jumps)  # two folds lock the same sums in the same order
+        for value in (*pair, jumps[pair], newest[pair].cause, to_column(newest[pair].created_at))
+    ]
+    with connections[alias].cursor() as cursor:
+        cursor.execute(add_sql(alias, len(jumps)), values)
+
+
+def add_sql(alias: str, scopes: int) -> str:
+    """Give the statement that adds to the sums of so many scopes; the database adds by itself, and says when."""
+    quote = connections[alias].ops.quote_name
+    moment, _ = StatisticScope.objects.using(alias).query.get_compiler(alias).compile(Now())
+    columns = ("statistic", "scope", "base", "last_cause", "changed_at", "folded_at")
+    values = ", ".join([f"(%s, %s, %s, %s, %s, {moment})"] * scopes)  # folded_at: later than the read of the log
+    into = f"{quote(StatisticScope._meta.db_table)} ({', '.join(map(quote, columns))})"
+    return f"INSERT INTO {into} VALUES {values} {where_known_sql(alias)}"  # noqa: S608
+
+
+def where_known_sql(alias: str) -> str:
+    """Give what that statement does where a scope has a sum. (Django's `update_conflicts` cannot add.)"""
+    quote = connections[alias].ops.quote_name
+    base, folded = quote("base"), quote("folded_at")
+    if connections[alias].vendor == "mysql":
+        when, known, new = "ON DUPLICATE KEY UPDATE", "{}", "VALUES({})"
+    else:
+        when = f"ON CONFLICT ({quote('statistic')}, {quote('scope')}) DO UPDATE SET"
+        known, new = quote(StatisticScope._meta.db_table) + ".{}", "EXCLUDED.{}"
+    others = [f"{name} = {new.format(name)}" for name in map(quote, ("last_cause", "changed_at"))]
+    was, at = known.format(folded), new.format(folded)  # who has waited for another's fold has an earlier time
+    latest = f"{folded} = CASE WHEN {was} > {at} THEN {was} ELSE {at} END"
+    return f"{when} {', '.join([f'{base} = {known.format(base)} + {new.format(base)}', *others, latest])}"
 
 
 def moved_since(alias: str, statistics: Iterable[str], moment: datetime) -> list[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """The proof: rows, and the database's generations at the same instant, in one statement for many variants."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from math import inf
 from typing import Any, NamedTuple
 
 from django.db import connections
@@ -9,14 +10,14 @@ from django.db import connections
 from statistics_cache.conf import settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import UNCHECKED_SCOPE
-from statistics_cache.entry import Capture, Copy, Generations, Row
+from statistics_cache.entry import CLOCK_TOLERANCE, Capture, Copy, Generations, Limits, Reason, Row, State, judge
 from statistics_cache.identity import known
 from statistics_cache.identity.facts import member_sql, spell
 from statistics_cache.models import StatisticEntry, StatisticInvalidation, in_utc
 
 from . import rows as cold
 from . import tables
-from .changelog import WITHIN_TIME, Total, Totals, add_up, all_scopes, cleared_before, sums_sql
+from .changelog import WITHIN_TIME, Total, Totals, add_up, all_scopes, cleared_before, epoch_scopes, sums_sql
 from .transactions import in_transaction
 
 Pair = tuple[Declaration[..., Any], Variant]
@@ -36,6 +37,41 @@ COLUMNS = (
     "retry_at",
     "failed_generation",
 )
+TIMES = ("folded", "logged")  # after the columns: of sums alone
+
+
+class Moves(NamedTuple):
+    """When some scopes moved, as a database gives it: their last folds, and their oldest log rows."""
+
+    alias: str
+    folded: Sequence[Any]
+    logged: Sequence[Any]
+
+    def first_since(self, computed_at: float, now: float) -> float:
+        """Give the moment of the first change that a value lacks which was computed at a time, or an earlier one; never
+        before that time. (Note [The first change])"""
+        if any(at >= computed_at - CLOCK_TOLERANCE for at in self.read(self.folded)):
+            return computed_at
+        first = min(self.read(self.logged), default=computed_at)
+        return first if computed_at < first <= now + CLOCK_TOLERANCE else computed_at
+
+    def left_of(self, declaration: Declaration[..., Any], computed_at: float, now: float) -> float:
+        """Give the seconds of `changed_ttl` that are left of a value that lacks a change; without one it never ends."""
+        if declaration.changed_ttl is None:
+            return inf
+        return declaration.changed_ttl.total_seconds() - (now - self.first_since(computed_at, now))
+
+    def read(self, moments: Iterable[Any]) -> list[float]:
+        """Give moments in seconds."""
+        return [at for at in (read_time(self.alias, "computed_at", each) for each in moments) if at is not None]
+
+
+def moves_of(alias: str, totals: Totals, statistic: str, variant: Variant) -> Moves:
+    """Give when those scopes of an entry moved whose moving makes it stale: not those that clear it."""
+    clearing = epoch_scopes(variant)
+    names = [(statistic, scope) for scope in all_scopes(variant) if scope not in clearing]
+    known = [totals[name] for name in names if name in totals]
+    return Moves(alias, [each.folded for each in known], [each.logged for each in known])
 
 
 class Proof(NamedTuple):
@@ -43,7 +79,8 @@ class Proof(NamedTuple):
 
     While `is_checked` is False a change whose scopes lie on other rows was committed, and nobody has read these scopes
     since: nothing is current by this proof, and nothing may be captured or stored under it. What was computed `before`
-    a moment was cleared. `identity` is the database's, None where it has none yet.
+    a moment was cleared. `identity` is the database's, None where it has none yet. `moves` tells when what the entry
+    belongs to moved, `summed` how many log rows the statement has added up.
     """
 
     row: Row | None
@@ -51,6 +88,8 @@ class Proof(NamedTuple):
     is_checked: bool = True
     before: float = 0.0
     identity: str | None = None
+    moves: Moves = Moves("", (), ())
+    summed: int = 0
 
     @property
     def beyond(self) -> int | None:
@@ -72,6 +111,21 @@ class Proof(NamedTuple):
         """Tell whether a copy is there for readers: one of another epoch was cleared, and one from before the moment
         before which all was."""
         return copy.database.epoch == self.database.epoch and copy.computed_at >= self.before
+
+    def judge(
+        self, declaration: Declaration[..., Any], copy: Copy, now: float, limits: Limits
+    ) -> tuple[State, Reason | None]:
+        """Give the state of a copy and the reason: one that has lacked a change for `changed_ttl` is for no reader."""
+        state, reason = judge(copy, now, limits, current=copy.database == self.database)
+        if state == "stale" and self.left_of(declaration, copy, now) <= 0.0:
+            return "expired", "source"
+        return state, reason
+
+    def left_of(self, declaration: Declaration[..., Any], copy: Copy, now: float) -> float:
+        """Give the seconds of `changed_ttl` that are left of a copy; of one that is current it has not begun."""
+        if copy.database == self.database:
+            return inf
+        return self.moves.left_of(declaration, copy.computed_at, now)
 
 
 def prove(
@@ -147,14 +201,14 @@ def prove_at_once(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str
         cursor.execute(sql, [*schemas, *keys, *[*names, *scopes] * 2, *names])
         for member, first, second, *columns in cursor.fetchall():
             if member == TOTAL:
-                totals[first, second] = read_total(alias, columns[1], columns[3])
+                totals[first, second] = read_total(alias, columns[1], columns[3], columns[2], *columns[-len(TIMES) :])
             elif member == UNCHECKED:
                 unchecked.add(first)
             elif member == IDENTITY:
                 identity = spell(connection, first, second)
             else:
-                rows[first, second] = read_row(alias, columns)
-    is_of = known.note(connection, identity)
+                rows[first, second] = read_row(alias, columns[: -len(TIMES)])
+    is_of, summed = known.note(connection, identity), sum(total.summed for total in totals.values())
     return {
         variant.key: Proof(
             rows.get((declaration.fingerprint, variant.key)),
@@ -162,6 +216,8 @@ def prove_at_once(alias: str, pairs: Sequence[Pair], payloads: bool) -> dict[str
             declaration.name not in unchecked,
             cleared_before(totals, declaration.name, variant),
             is_of,
+            moves_of(alias, totals, declaration.name, variant),
+            summed,
         )
         for declaration, variant in pairs
     }
@@ -175,7 +231,7 @@ ENTRY, TOTAL, UNCHECKED, IDENTITY = "entry", "total", "unchecked", "identity"
 def proof_sql(alias: str, _vendor: str, schemas: int, keys: int, names: int, scopes: int, payloads: bool) -> str:
     """Give the statement, made once per shape: rows and sums must be of one instant, also where there is no row."""
     members = entries_sql(alias, schemas, keys, payloads), totals_sql(alias, names, scopes), unchecked_sql(alias, names)
-    return " UNION ALL ".join([*members, member_sql(connections[alias], IDENTITY, len(COLUMNS) - 2)])
+    return " UNION ALL ".join([*members, member_sql(connections[alias], IDENTITY, len(COLUMNS) + len(TIMES) - 2)])
 
 
 def entries_sql(alias: str, schemas: int, keys: int, payloads: bool) -> str:
@@ -188,7 +244,7 @@ def entries_sql(alias: str, schemas: int, keys: int, payloads: bool) -> str:
     if not payloads:
         columns["payload"] = f"CASE WHEN {columns['payload']} IS NULL THEN NULL ELSE '' END"
     return (
-        f"SELECT '{ENTRY}', {', '.join(columns.values())} "  # noqa: S608  (names only; values are bound)
+        f"SELECT '{ENTRY}', {', '.join([*columns.values(), *['NULL'] * len(TIMES)])} "  # noqa: S608  (names only; values are bound)
         f"FROM {quote(StatisticEntry._meta.db_table)} "
         f"WHERE {quote('schema')} IN ({marks(schemas)}) AND {quote('key')} IN ({marks(keys)})"
     )
@@ -198,13 +254,14 @@ def totals_sql(alias: str, names: int, scopes: int) -> str:
     """Give the member that reads the sums of scopes."""
     nulls = ", ".join(["NULL"] * (len(COLUMNS) - 6))
     sums = sums_sql(alias, f"WHERE statistic IN ({marks(names)}) AND scope IN ({marks(scopes)})")
-    return f"SELECT '{TOTAL}', statistic, scope, NULL, total, NULL, cleared, {nulls} FROM ({sums}) sums"  # noqa: S608
+    columns = ["statistic", "scope", "NULL", "total", "summed", "cleared", nulls, *TIMES]
+    return f"SELECT '{TOTAL}', {', '.join(columns)} FROM ({sums}) sums"  # noqa: S608
 
 
 def unchecked_sql(alias: str, names: int) -> str:
     """Give the member that reads which statistics have log rows that are unchecked."""
     log = connections[alias].ops.quote_name(StatisticInvalidation._meta.db_table)
-    nulls = ", ".join(["NULL"] * (len(COLUMNS) - 2))
+    nulls = ", ".join(["NULL"] * (len(COLUMNS) + len(TIMES) - 2))
     which = f"statistic IN ({marks(names)}) AND scope = '{UNCHECKED_SCOPE}' GROUP BY statistic, scope"
     return f"SELECT '{UNCHECKED}', statistic, scope, {nulls} FROM {log} WHERE {which}"  # noqa: S608
 
@@ -225,9 +282,9 @@ def read_row(alias: str, columns: Sequence[Any]) -> Row:
     return Row(copy, failures, str(last_error), read_time(alias, "retry_at", retry_at), failed)
 
 
-def read_total(alias: str, moved: Any, before: Any) -> Total:
+def read_total(alias: str, moved: Any, before: Any, summed: Any, folded: Any, logged: Any) -> Total:
     """Make the total of a scope of its columns."""
-    return Total(int(moved), read_time(alias, "computed_at", before) or 0.0)
+    return Total(int(moved), read_time(alias, "computed_at", before) or 0.0, int(summed), folded, logged)
 
 
 def is_payload(value: object) -> bool:
@@ -259,4 +316,14 @@ def all_totals(alias: str, statistics: Sequence[str], most: int) -> Totals | Non
         rows = cursor.fetchall()
     if len(rows) > most:
         return None
-    return {(statistic, scope): read_total(alias, moved, before) for statistic, scope, moved, before in rows}
+    return {(statistic, scope): read_total(alias, *columns) for statistic, scope, *columns in rows}
+
+
+# Note [The first change]
+# Folding merges log rows, and with them their times. Of a scope that was folded since the compute, or up to a second
+# before it (clocks differ), it is only known that what is lacking came after the compute began: that moment is taken,
+# which is the strictest. Else it is that of the oldest row that is left, also if the value holds that row: who is in a
+# transaction for long commits rows that are older than the compute, and lacking. Rows have the time of their statement,
+# which is before their commit, and a fold's is taken after it has read them; both are by the database's clock. A moment
+# ahead of now is of a clock that differs too much to tell. `tests/cold/test_first_change.py` tries every order of two
+# changes and two folds.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import InterfaceError, InternalError, OperationalError, router
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, InternalError, OperationalError, router
 from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
@@ -27,7 +27,9 @@ READ_AT_ONCE = 500  # variants in one statement; SQLite takes at least 32,766 ar
 
 def alias_of(declaration: Declaration[..., Any]) -> str:
     """Give the database that holds a statistic's rows and sources."""
-    return declaration.using or router.db_for_write(StatisticEntry)
+    if declaration.using:
+        return declaration.using
+    return router.db_for_write(StatisticEntry) if router.routers else DEFAULT_DB_ALIAS  # each hit asks
 
 
 def seconds_of(stored: datetime) -> float:

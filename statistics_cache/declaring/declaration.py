@@ -3,8 +3,8 @@
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -21,7 +21,7 @@ from statistics_cache.exceptions import DeclarationError, ParameterError, Payloa
 from .fingerprint import fingerprint
 from .keys import CLEARED, INVALIDATED, entry_key, filter_scope, scope_text
 from .parameters import Parameters, plain_identity, short
-from .parts import Names, has_equals, one_of_equals, parts_of, spell_parts
+from .parts import ALONE, Names, has_equals, one_of_equals, parts_of, spell_parts
 from .roundtrip import Kept, NotEqual, keep, read
 from .sources import CaptureBy, Source, shapes
 
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 MAX_REMEMBERED = 4_096  # calls whose variant is kept; a dashboard has tens, and each is a few kB
 MAX_REMEMBERED_SIZE = 1_000  # bytes of a call's arguments: the long texts that one might hold are validated each time
+SHARE = 4  # costs of a compute from one to the next: what is never left in peace takes a quarter of a worker at most
+WIDEST = 4  # bytes that a character may have in UTF-8
 MAX_NAME = 100  # characters; keys stay readable and the database column short
 MAX_SHOWN = 200  # characters of a call's parameters in a message
 
@@ -48,6 +50,7 @@ class Variant:
     ones: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     parts: tuple[Names, ...] = field(default=(), repr=False, compare=False)
     hot_keys: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    plans: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def share(self) -> float:
@@ -101,6 +104,8 @@ class Declaration(Generic[P, T]):
     stale_ttl: timedelta | None = None
     sources: tuple[Source, ...] = ()
     on_change: Literal["expire", "revalidate"] = "expire"
+    refresh_every: timedelta | None = None
+    changed_ttl: timedelta | None = None
     version: str | int = ""
     hydrate: bool | tuple[Mapping[str, Any], ...] | Callable[[], Iterable[Mapping[str, Any]]] = False
     queue: str | None = None
@@ -108,7 +113,7 @@ class Declaration(Generic[P, T]):
     using: str | None = None
     visible_to: Callable[[Any], bool] | None = None
     capture: CaptureBy | None = None
-    remembered: dict[Any, Variant] = field(default_factory=dict, repr=False)
+    remembered: OrderedDict[Any, Variant] = field(default_factory=OrderedDict, repr=False)
     run: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -134,6 +139,11 @@ class Declaration(Generic[P, T]):
         """Tell whether a user of the admin may see its values; without a `visible_to`, everybody may."""
         return self.visible_to is None or bool(self.visible_to(user))
 
+    def floor(self, cost: float) -> float:
+        """Give the seconds since a compute, of such a cost, before which no worker is asked for the next: 0 without
+        `refresh_every`."""
+        return max(self.refresh_every.total_seconds(), SHARE * cost) if self.refresh_every else 0.0
+
     @property
     def path(self) -> str:
         """Give the function's dotted path, for messages."""
@@ -150,12 +160,20 @@ class Declaration(Generic[P, T]):
         return parts_of(list(self.parameters.adapters), self.shapes)
 
     @cached_property
+    def spelt_names(self) -> str:
+        """Give what the JSON of all parameters has besides their values."""
+        return canonical_json(dict.fromkeys(self.parameters.adapters, ""))
+
+    @cached_property
     def fingerprint(self) -> str:
         """Identify the return type's JSON schema and the `version`: entries of another one are not read."""
         return fingerprint(self.result, self.version)
 
     def variant(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Variant:
-        """Give the variant that a call means; calls of few plain values are remembered. Raises ParameterError."""
+        """Give the variant that a call means; the latest calls of few plain values are remembered.
+
+        Raises ParameterError.
+        """
         identity = plain_identity(args, kwargs)
         if identity is None:
             return self.new_variant(args, kwargs)
@@ -165,28 +183,28 @@ class Declaration(Generic[P, T]):
         if sum(map(getsizeof, (*args, *kwargs.values()))) > MAX_REMEMBERED_SIZE:
             return variant
         if len(self.remembered) >= MAX_REMEMBERED:
-            self.remembered.clear()
+            self.remembered.popitem(last=False)
         self.remembered[identity] = variant
         return variant
 
     def new_variant(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Variant:
         """Validate a call into its variant. Raises ParameterError."""
-        with self.naming():
-            return self.variant_of(self.parameters.bind(args, kwargs))
-
-    @contextmanager
-    def naming(self) -> Iterator[None]:
-        """Name the statistic in a ParameterError."""
         try:
-            yield
+            return self.variant_of(self.parameters.bind(args, kwargs))
         except ParameterError as error:
-            raise ParameterError(f"{self.name}: {error}") from error
+            raise self.named(error) from error
+
+    def named(self, error: ParameterError) -> ParameterError:
+        """Name the statistic in an error."""
+        return ParameterError(f"{self.name}: {error}")
 
     def variant_of(self, values: Mapping[str, Any]) -> Variant:
         """Give the variant of validated values. Raises ParameterError where JSON cannot keep one."""
         kept = {name: self.parameters.keep(name, value) for name, value in values.items()}
         texts = self.check_size({name: each.text for name, each in kept.items()})
-        ones = {name: self.one_text(name, *each) for name, each in kept.items()}
+        ones = {
+            name: each.text if type(each.value) in ALONE else self.one_text(name, *each) for name, each in kept.items()
+        }
         scopes = tuple(scope_text({name: ones[name] for name in shape}) for shape in self.shapes)
         return Variant(texts, entry_key(self.name, texts), scopes, ones, self.parts)
 
@@ -217,8 +235,10 @@ class Declaration(Generic[P, T]):
 
     def restore(self, params: str) -> Variant:
         """Give the variant of stored or sent parameters, which are its `json`. Raises ParameterError."""
-        with self.naming():
+        try:
             return self.variant_of(self.parameters.restore(params))
+        except ParameterError as error:
+            raise self.named(error) from error
 
     def mappings(self, place: str, given: Any) -> list[Mapping[str, Any]]:
         """Give mappings of parameters back. Raises ParameterError for what is none, with what to write instead."""
@@ -233,12 +253,17 @@ class Declaration(Generic[P, T]):
 
     def some(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, str]:
         """Give the JSON text of each parameter that is named; one omitted or None means any. Raises ParameterError."""
-        with self.naming():
+        try:
             return self.check_size(self.parameters.spell(self.parameters.bind_some(args, kwargs)))
+        except ParameterError as error:
+            raise self.named(error) from error
 
     def check_size(self, texts: dict[str, str]) -> dict[str, str]:
         """Give JSON texts by name back. Raises ParameterError for more than MAX_PARAMETERS: each row keeps them."""
-        size, most = len(canonical_json(texts).encode()), self.max_parameters()
+        most = self.max_parameters()
+        if WIDEST * (len(self.spelt_names) + sum(map(len, texts.values()))) <= most:  # nearly always
+            return texts
+        size = len(canonical_json(texts).encode())
         if size > most:
             raise ParameterError(
                 f"its parameters have {size:,} bytes as JSON, more than MAX_PARAMETERS ({most:,}). "
@@ -278,7 +303,7 @@ class Declaration(Generic[P, T]):
                 "Return what its annotation says, in types that JSON keeps."
             ) from error
 
-    def decode(self, payload: str) -> T:
+    def decode(self, payload: str | bytes) -> T:
         """Give the value of a JSON text, made anew. Raises PayloadError."""
         try:
             return read(self.result, payload)

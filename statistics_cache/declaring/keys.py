@@ -1,5 +1,6 @@
 """The text forms of variants and scopes, and the keys made of them: readable, injective, at most 200 characters."""
 
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from urllib.parse import quote
@@ -13,11 +14,12 @@ EPOCH_SCOPE = ""  # the reserved scope that clearing moves
 CLEARED, INVALIDATED = "~", "="  # how the filter scopes of epochs and of generations begin; no other scope does
 UNCHECKED_SCOPE = "?"  # of log rows whose scopes lie on other rows, and were not read since their commit
 READABLE = "\"'=,:;.!@$&()*+-/[]{}"  # printable ASCII that no cache backend minds
+IS_READABLE = re.compile(f"[\\w~{re.escape(READABLE)}]*", re.ASCII).fullmatch  # spares most what `quote` takes
 
 
 def spell(values: Mapping[str, str]) -> str:
     """Spell JSON texts by name, `category="clip",days=30`. Two mappings of the same names never share a text."""
-    return ",".join(f"{name}={text}" for name, text in values.items())
+    return ",".join([f"{name}={text}" for name, text in values.items()])
 
 
 def shorten(text: str, most: int = MAX_LENGTH) -> str:
@@ -33,7 +35,7 @@ def shorten(text: str, most: int = MAX_LENGTH) -> str:
 
 def readable(text: str) -> str:
     """Percent-encode `%` and all that is not printable ASCII, then shorten."""
-    return shorten(quote(text, safe=READABLE))
+    return shorten(text if IS_READABLE(text) else quote(text, safe=READABLE))
 
 
 def scope_text(values: Mapping[str, str]) -> str:
@@ -79,6 +81,11 @@ def count_key(space: str, statistic: str, outcome: str) -> str:
 def tick_key(space: str) -> str:
     """Name the note of when the last tick ended."""
     return f"{space}:tick"
+
+
+def hurried_key(space: str) -> str:
+    """Name the note that a tick is queued, before its time."""
+    return f"{space}:tick:hurried"
 
 
 def space_of(prefix: str, identity: str) -> str:

@@ -15,6 +15,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 
 from statistics_cache.exceptions import DeclarationError, ParameterError
 
+from .plain import Plain
 from .roundtrip import Kept, NotEqual, holds_nul, keep, read
 
 RESERVED = frozenset({"allow_stale", "result", "token", "wait", "tier"})  # arguments of the verbs themselves
@@ -34,10 +35,15 @@ class Parameters:
         """Read the signature. Raises DeclarationError, naming the parameter and the cure."""
         self.signature = inspect.signature(function)
         self.named = inspect.Signature(list(map(by_name, self.signature.parameters.values())))
+        kinds = {name: parameter.kind for name, parameter in self.named.parameters.items()}
+        self.by_position = [name for name, kind in kinds.items() if kind is not inspect.Parameter.KEYWORD_ONLY]
+        self.defaults = {name: parameter.default for name, parameter in self.named.parameters.items()}
+        self.required = {name for name, default in self.defaults.items() if default is inspect.Parameter.empty}
         self.hints = {name: hints.get(name) for name in self.signature.parameters}
         self.adapters: dict[str, TypeAdapter[Any]] = {}
         for name, parameter in self.signature.parameters.items():
             self.adapters[name] = self._adapter(parameter, hints)
+        self.plain = {name: Plain(adapter) for name, adapter in self.adapters.items()}
 
     @staticmethod
     def _adapter(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> TypeAdapter[Any]:
@@ -67,6 +73,13 @@ class Parameters:
         return {name: self.validate(name, value) for name, value in self._whole(args, kwargs).items()}
 
     def _whole(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        given = {**dict(zip(self.by_position, args, strict=False)), **kwargs}
+        are_apart = len(given) == len(args) + len(kwargs)
+        if are_apart and self.required <= given.keys() <= self.adapters.keys():  # spares what `Signature.bind` takes
+            return {name: given.get(name, default) for name, default in self.defaults.items()}
+        return self._bound(args, kwargs)
+
+    def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         try:
             bound = self.named.bind(*args, **kwargs)
         except TypeError as error:
@@ -104,6 +117,13 @@ class Parameters:
 
     def keep(self, name: str, value: object) -> Kept[Any]:
         """Give a value's JSON text, and what it decodes to. Raises ParameterError where there is none."""
+        if (text := self.plain[name].text(value)) is not None:
+            return Kept(text, value)
+        kept = self._kept(name, value)
+        self.plain[name].note(value, kept.text)
+        return kept
+
+    def _kept(self, name: str, value: object) -> Kept[Any]:
         try:
             kept = keep(self.adapters[name], value, exact=True)
         except NotEqual as error:

@@ -4,9 +4,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import combinations
+from types import NoneType
 from typing import Any
 
 MAX_WHOLE = 4  # parameters of which every combination names a part: 15 numbers in an epoch, 15 more in a generation
+
+ALONE = frozenset({str, int, bool, NoneType})  # no other value of the type equals one of these
 
 Names = tuple[str, ...]
 
@@ -33,6 +36,8 @@ def one_of_equals(value: Any) -> Any:
 
     Gives the value itself where it is the one.
     """
+    if type(value) in ALONE:
+        return value
     try:
         if isinstance(value, Decimal):
             return value.normalize() + 0

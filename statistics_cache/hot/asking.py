@@ -76,6 +76,11 @@ def is_redis() -> bool:
 
 
 def ask(operation: Callable[[BaseCache], R], default: R) -> R:
+    """Run one operation on the alias's cache behind the breaker; give the default while the server is out."""
+    return attempt(lambda: operation(cache()), default)
+
+
+def attempt(operation: Callable[[], R], default: R) -> R:
     """Run one operation behind the breaker; give the default while the server is out.
 
     Who probes first delivers what could not be: nobody in this process reads what it has already changed.
@@ -86,7 +91,7 @@ def ask(operation: Callable[[BaseCache], R], default: R) -> R:
     try:
         if probes:
             deliver_again(cache())
-        result = operation(cache())
+        result = operation()
     except SUSPECTS as error:
         if not is_outage(error):
             raise

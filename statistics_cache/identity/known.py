@@ -10,7 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, InterfaceError, connections, router
 from django.db.backends.signals import connection_created
 from django.db.utils import DatabaseError
 
-from statistics_cache.conf import settings
+from statistics_cache.conf import Settings, settings
 from statistics_cache.models import StatisticIdentity
 from statistics_cache.signals import tenants_mixed
 
@@ -28,15 +28,15 @@ _tried: dict[tuple[facts.Place, str], float] = {}  # when a number may be tried 
 _mixed: set[str] = set()  # aliases on which search_path changes
 
 
-def in_force(alias: str) -> str | None:
+def in_force(alias: str, conf: Settings | None = None) -> str | None:
     """Give the identity that hot keys of a database begin with, as far as this process knows; asks and opens nothing.
 
     None while it is not known, and where `search_path` changes and no KEY_FUNCTION tells tenants apart: then there is
-    no hot tier. In a `TestCase` it is joined with the test's own.
+    no hot tier. In a `TestCase` it is joined with the test's own. `conf` are our settings, of who has just read them.
     """
     connection = connections[alias]
     _asked.add(alias)
-    made = made_prefix()
+    made = made_prefix(conf)
     if not made and alias in _mixed:
         return None
     own = vars(connection).get(KEY)
@@ -50,9 +50,9 @@ def begin(alias: str) -> None:
     _asked.add(alias)
 
 
-def made_prefix() -> str:
+def made_prefix(conf: Settings | None = None) -> str:
     """Give what the alias's own KEY_FUNCTION puts before a key now; "" where it has none."""
-    name = settings().CACHE_ALIAS
+    name = (conf or settings()).CACHE_ALIAS
     if not caches.settings.get(name, {}).get("KEY_FUNCTION"):
         return ""
     cache = caches[name]

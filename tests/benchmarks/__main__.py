@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks admin|hot|parts|tick|writers`: one table, on servers of the benchmark's own."""
+"""`python -m tests.benchmarks admin|growth|hot|parts|tick|writers`: one table, on servers of the benchmark's own."""
 
 import os
 import sys
@@ -70,8 +70,17 @@ def parts() -> None:
         parts.run()
 
 
+def growth() -> None:
+    """Measure what grows with what is stored, on a Valkey with SQLite and with PostgreSQL."""
+    with servers("tests.benchmarks.settings"):
+        from tests.benchmarks import growth
+
+        growth.run(sys.argv[2:])
+
+
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "admin": admin,
+    "growth": growth,
     "hot": hot,
     "parts": parts,
     "tick": tick,
@@ -81,7 +90,7 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
 
 def main() -> int:
     """Run the benchmark that is named."""
-    if sys.argv[1:] not in ([name] for name in BENCHMARKS):
+    if sys.argv[1:2] not in ([name] for name in BENCHMARKS) or (sys.argv[2:] and sys.argv[1] != "growth"):
         sys.stderr.write(f"usage: python -m tests.benchmarks {'|'.join(BENCHMARKS)}\n")
         return 2
     BENCHMARKS[sys.argv[1]]()

@@ -23,12 +23,12 @@ def elsewhere(function: Callable[..., Any], *args: Any) -> Any:
         return thread.submit(closing, function, *args).result()
 
 
-def wait_for_lock(backend: Backend) -> None:
-    """Wait until another connection to a PostgreSQL waits for a lock."""
+def wait_for_lock(backend: Backend, number: int = 1) -> None:
+    """Wait until so many other connections to a PostgreSQL wait for a lock."""
     with connections[backend.database].cursor() as cursor:
         for _ in range(10_000):
             cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
+            if cursor.fetchone()[0] >= number:
                 return
     raise AssertionError("nobody waits")
 

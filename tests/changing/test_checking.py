@@ -10,12 +10,13 @@ from django.db import connections, transaction
 from time_machine import Traveller
 
 from statistics_cache import Statistic, statistic
+from statistics_cache.changing import checking
 from statistics_cache.declaring.keys import EVERY_SCOPE, UNCHECKED_SCOPE
 from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
 from statistics_cache.upkeep import tick
 from tests.changing.meanwhile import elsewhere
-from tests.conftest import BACKENDS, Backend
+from tests.conftest import BACKENDS, NOON, Backend
 from tests.models import Item, Order, Region, Slip
 from tests.samples import amounts_by_region, tints
 from tests.spaces import identity_of
@@ -101,6 +102,17 @@ def test_a_row_is_in_the_region_of_its_order(order: Order) -> None:
     item.delete()
     assert fallen() == {"south"}
     assert not unchecked().exists()
+
+
+@ON_BOTH
+def test_what_is_checked_later_is_as_old_as_its_write(order: Order, backend: Backend) -> None:
+    """Whoever asks since when a value lacks a change is told of the write, not of the check."""
+    with killed(backend):
+        Item.objects.create(order=order, color="red")
+    unchecked().update(created_at=NOON)
+    assert checking.check_all(backend.database)
+    (found,) = StatisticInvalidation.objects.filter(statistic=amounts_by_region.name)
+    assert (found.scope, found.created_at) == ('region="north"', NOON)
 
 
 @ON_POSTGRES

@@ -16,7 +16,10 @@ from time_machine import Traveller
 
 from statistics_cache import upkeep
 from statistics_cache.admin.causes import find_causes
+from statistics_cache.cold import changelog
 from statistics_cache.cold import rows as cold
+from statistics_cache.cold.changelog import Change
+from statistics_cache.declaring.keys import UNCHECKED_SCOPE
 from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
 from tests.admin.conftest import LIST
 from tests.conftest import NOON, Backend
@@ -90,6 +93,17 @@ def test_the_times_of_changes_are_the_database_s(backend: Backend) -> None:
     assert is_of_now(scope.folded_at)
     causes = find_causes(backend.database, {"tests.stock"}, {'color="red"'})
     assert [is_of_now(cause.at) for cause in causes.values()] == [True]
+
+
+@pytest.mark.usefixtures("zone")
+def test_who_logs_is_told_when(backend: Backend) -> None:
+    """An unchecked row is handed to its check with the database's own time, and one of a known moment keeps that."""
+    for at in (None, NOON):
+        logged = changelog.write(backend.database, [Change(stock.name, UNCHECKED_SCOPE, "a test", "{}")], at)
+        (stored,) = StatisticInvalidation.objects.using(backend.database).filter(scope=UNCHECKED_SCOPE)
+        assert [row.created_at for row in logged] == [stored.created_at]
+        assert at in (None, stored.created_at)
+        stored.delete()
 
 
 @pytest.mark.usefixtures("zone")

@@ -180,6 +180,15 @@ def test_remembered_calls_are_bounded_and_keep_types_apart() -> None:
     assert len(declaration.remembered) <= MAX_REMEMBERED
 
 
+def test_the_oldest_call_is_forgotten() -> None:
+    """One call more than are remembered makes one be forgotten, the oldest, and no other."""
+    declaration = statistic(name="tests.remembering")(remembering).declaration
+    variants = [declaration.variant((number,), {}) for number in range(MAX_REMEMBERED + 1)]
+    again = [declaration.variant((number,), {}) for number in range(1, MAX_REMEMBERED + 1)]
+    assert all(one is other for one, other in zip(variants[1:], again, strict=True))
+    assert declaration.variant((0,), {}) is not variants[0]
+
+
 def test_long_texts_are_not_remembered() -> None:
     """What a call's arguments take is bounded as well: long texts are validated each time."""
     declaration = statistic(name="tests.remembering")(remembering).declaration

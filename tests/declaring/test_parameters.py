@@ -7,6 +7,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 from uuid import UUID
 
 import pytest
@@ -14,8 +15,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, PlainSerializer
 
-from statistics_cache.declaring.keys import MAX_LENGTH, entry_key, generation_key, scope_text, spell
+from statistics_cache.declaring.keys import (
+    MAX_LENGTH,
+    READABLE,
+    entry_key,
+    generation_key,
+    readable,
+    scope_text,
+    shorten,
+    spell,
+)
 from statistics_cache.declaring.parameters import Parameters
+from statistics_cache.declaring.roundtrip import keep
 from statistics_cache.exceptions import DeclarationError, ParameterError
 
 
@@ -139,6 +150,47 @@ def test_keys_are_short_and_printable(calls: tuple[Parameters, tuple[Any, ...], 
     assert key.isascii()
     assert key.isprintable()
     assert " " not in key
+
+
+@given(two_calls())
+def test_plain_texts_are_those_of_pydantic(calls: tuple[Parameters, tuple[Any, ...], tuple[Any, ...]]) -> None:
+    """What is written without pydantic, of members that it has written before, too, is what that writes."""
+    parameters, values, _ = calls
+    assume(key_of(parameters, values) is not None)
+    for name, value in parameters.bind(values, {}).items():
+        assert parameters.keep(name, value) == keep(parameters.adapters[name], value, exact=True)
+
+
+def test_a_character_that_json_escapes_is_escaped() -> None:
+    """Each character is written as pydantic writes it."""
+    parameters = parameters_of(a=str)
+    for text in map(chr, range(1, 256)):
+        assert parameters.keep("a", text) == keep(parameters.adapters["a"], text, exact=True)
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"), [(str, "a b"), (int, -7), (bool, True), (str | None, None), (Shade, Shade.LIGHT)]
+)
+def test_plain_texts_are_written_without_pydantic(hint: Any, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value of most calls is validated, and nothing more; a member of an Enum from the second time on."""
+    parameters = parameters_of(a=hint)
+    first = parameters.keep("a", value)
+    monkeypatch.setattr(Parameters, "_kept", None)
+    assert parameters.keep("a", value) == first
+
+
+def test_a_type_that_writes_its_own_texts_has_no_plain_ones() -> None:
+    """A serializer of the user's is asked for every value."""
+    parameters = parameters_of(a=Annotated[int, PlainSerializer(lambda value: f"{value}", return_type=str)])
+    for number in (7, 8):
+        assert parameters.keep("a", number).text == f'"{number}"'
+
+
+@given(st.text() | st.text("ab%~_é \n"))
+def test_a_readable_text_is_what_it_would_be_encoded_to(text: str) -> None:
+    """What is taken as it is needs no encoding, and all else is encoded."""
+    assume(not any("\ud800" <= each <= "\udfff" for each in text))
+    assert readable(text[:100]) == shorten(quote(text[:100], safe=READABLE))
 
 
 @given(st.text(), st.text())

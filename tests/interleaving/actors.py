@@ -8,7 +8,7 @@ from typing import Any
 from django.db import DatabaseError, connections, transaction
 from django.db.models import Model, QuerySet
 
-from statistics_cache import reading, upkeep
+from statistics_cache import answering, reading, upkeep
 from statistics_cache.api import Statistic
 from statistics_cache.changing import byhand, checking, delivering
 from statistics_cache.cold import changelog
@@ -178,7 +178,7 @@ def reader(name: str = "reader", times: int = 1, asked: Statistic[..., Any] = SU
 def call(asked: Statistic[..., Any], **part: bool) -> Answer[list[int]]:
     """Take what is fresh, else compute it, once for all: a call that gives nothing stale, as hydration does."""
     declaration, variant = asked.declaration, asked.declaration.variant((RED,), dict(part))
-    found: Answer[list[int]] = reading.settle(
+    found: Answer[list[int]] = answering.settle(
         declaration, variant, reading.search(declaration, variant), takes_stale=False
     )
     return found

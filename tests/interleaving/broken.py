@@ -117,6 +117,23 @@ def believe(patch: Patch, is_equal: Callable[[Any, hot.Read], bool]) -> None:
     patch.setattr(reading, "believed", believed)
 
 
+def believe_what_is_old(patch: Patch) -> None:
+    """Ask for no young proof of what is older than its ttl."""
+    real = reading.believed
+
+    def believed(copy: Copy, read: hot.Read, bounds: Limits) -> bool:
+        is_old = read.at - copy.computed_at >= bounds.ttl
+        return copy.hot == read.found if is_old else real(copy, read, bounds)
+
+    patch.setattr(reading, "believed", believed)
+    patch.setattr(reading, "is_to_prove", lambda *_: False)
+
+
+def compare_no_tokens(patch: Patch) -> None:
+    """Believe a young proof alone of what is older than its ttl."""
+    believe(patch, lambda copy, read: copy.hot == read.found or read.at - copy.computed_at >= 300)
+
+
 def ask_for_no_proof(patch: Patch) -> None:
     """Believe equal tokens for ever."""
     patch.setattr(reading, "believed", lambda copy, read, _: copy.hot == read.found)
@@ -412,6 +429,13 @@ BROKEN = [
     Broken("missing = zero", "P1/P3", take_missing_for_zero, of(casts.empty, writer, refresher, reader)),
     Broken("None == None", "P1/P3", take_missing_for_equal, of(casts.warm, writer, actors.evict, reader)),
     Broken("no proof age", "P1/P3", ask_for_no_proof, of(casts.warm, dead, actors.tick, reader)),
+    Broken("aged copies without proof age", "P1/P3", believe_what_is_old, of(casts.aged, dead, actors.tick, reader)),
+    Broken(
+        "tokens of aged copies not compared",
+        "P1/P3",
+        compare_no_tokens,
+        of(casts.aged_twice, actors.clearer, reader, partial(reader, "second reader")),
+    ),
     Broken("follower as is", "P1/P3", follow_blindly, of(casts.started, writer, caller, follower)),
     Broken(
         "follower without proof", "P1/P3", follow_by_hot_tokens, of(casts.started, dead, actors.tick, caller, follower)

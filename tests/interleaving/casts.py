@@ -89,6 +89,16 @@ def settled(asked: Statistic[..., Any], **there: Any) -> World:
     return solo(actors.caller("before", asked=asked), scene(**there))
 
 
+def aged() -> World:
+    """Give a world in which both tiers hold the entry, older than its ttl, and the database has just proved it."""
+    return solo(actors.reader("before"), solo(actors.tick(301), warm()))
+
+
+def aged_twice() -> World:
+    """Give a world in which the hot entry is older than its ttl and its proof is old, too."""
+    return solo(actors.tick(), aged())
+
+
 def flushed() -> World:
     """Give a world in which the cold tier alone holds the entry."""
     return warm()._replace(cache=())
@@ -193,6 +203,19 @@ def trio(compute: Callable[[], Actor], companion: str, world: Callable[[], World
     """Give {writer, compute, reader} with a companion."""
     return lambda: Cast([second(), compute(), reader(), *COMPANIONS[companion]()], world())
 
+
+two = (actors.reader, partial(actors.reader, "second reader"))
+
+# Whose entry is only old: hot readers are given it as stale without a statement. Searched to the end in every run.
+OLD: dict[str, Callable[[], Cast]] = {
+    "writer": lambda: Cast([actors.writer(2), *(make() for make in two)], aged()),
+    "clear": lambda: Cast([actors.clearer(), *(make() for make in two)], aged()),
+    "clear, proof old": lambda: Cast([actors.clearer(), *(make() for make in two)], aged_twice()),
+    "dead writer": lambda: Cast([actors.dead_writer(), actors.tick(), *(make() for make in two)], aged()),
+    "worker": lambda: Cast([actors.writer(2), actors.worker(), actors.reader()], aged()),
+    "flush": lambda: Cast([actors.clearer(), actors.flush(), actors.reader()], aged()),
+    "failover": lambda: Cast([actors.writer(2), actors.failover(), actors.reader()], aged()),
+}
 
 # What is searched to the end in every run of the suite: a minute in all, so each as small as its law allows.
 SMALL: dict[str, Callable[[], Cast]] = {

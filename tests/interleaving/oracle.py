@@ -82,8 +82,8 @@ class Notes(NamedTuple):
         required = self.required(actor)
         missing = required - given.changes
         uncommitted = given.changes - {change for change, _ in self.commits}
-        if given.state == "fresh" and missing:
-            return f"P1/P3: marked fresh without {sorted(missing)}"
+        if (given.state == "fresh" or given.reason == "age") and missing:  # what is only old is current
+            return f"P1/P3: marked {given.reason or 'fresh'} without {sorted(missing)}"
         if any(change > CLEARED for change in missing):
             return f"P4: what {sorted(missing)} cleared came back"
         if uncommitted:

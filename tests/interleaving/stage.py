@@ -132,7 +132,8 @@ def set_up(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None
     connection_created.disconnect(dispatch_uid="statistics_cache.identity")  # what a proof says is enough
     monkeypatch.setattr(lease, "flights", StepFlights())
     monkeypatch.setattr(queue, "later", lambda _: True)  # a worker is an actor of its own
-    monkeypatch.setattr(queue, "keep_note", lambda _: None)
+    for name in ("later_by_itself", "keep_note", "hold_note"):
+        monkeypatch.setattr(queue, name, lambda *_: None)
     with time_machine.travel(NOON, tick=False):  # what Django stamps rows with
         yield
     connection_created.connect(known.learn, dispatch_uid="statistics_cache.identity")

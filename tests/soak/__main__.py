@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.soak.crew import Crew
 
 PROGRESS = 10  # seconds between two lines on a terminal
-BROKEN = "'check', 'delivery', 'proof', 'identity' or 'epoch'"
+BROKEN = "'changed', 'check', 'delivery', 'proof', 'identity' or 'epoch'"
 LOOK = 0.1  # seconds until it is looked again whether all are working
 
 

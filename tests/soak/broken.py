@@ -1,11 +1,13 @@
 """Broken versions, each of which the soak must catch: what it proves of the others rests on that."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from math import inf
 from typing import Any
 
 from statistics_cache import reading
 from statistics_cache.changing import checking, delivering
-from statistics_cache.cold import changelog
+from statistics_cache.cold import changelog, proving
 from statistics_cache.conf import settings
 from statistics_cache.hot import generations, holding, lease
 from statistics_cache.identity import facts, known
@@ -67,8 +69,14 @@ def have_one_identity() -> None:
     facts.digest = lambda *_: "everybodys"  # type: ignore[assignment]
 
 
+def give_what_changed() -> None:
+    """Give what changed for as long as anything."""
+    proving.Moves.left_of = lambda *_: inf  # type: ignore[method-assign]
+
+
 BROKEN: dict[str, Callable[[], None]] = {
     "check": check_too_early,
+    "changed": give_what_changed,
     "delivery": lose_deliveries,
     "lease": leave_leases,
     "proof": believe_for_ever,
@@ -81,7 +89,7 @@ def lose_log_rows(ending: str) -> None:
     """Have some changes delivered, but never logged."""
     write = changelog.write
 
-    def forgetful(alias: str, changes: Sequence[changelog.Change]) -> Any:
-        return write(alias, [change for change in changes if not change.cause.endswith(ending)])
+    def forgetful(alias: str, changes: Sequence[changelog.Change], at: datetime | None = None) -> Any:
+        return write(alias, [change for change in changes if not change.cause.endswith(ending)], at)
 
     changelog.write = forgetful

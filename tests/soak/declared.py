@@ -17,6 +17,7 @@ PARTS = 3  # variants of a scope
 SHARED_ITEMS, SHARED_ORDERS = (1_000_001, 1_000_002, 1_000_003), (1_000_011, 1_000_012)  # all writers move these
 
 TTL, STALE_TTL = timedelta(seconds=20), timedelta(seconds=60)
+CHANGED_TTL = timedelta(seconds=2)  # as long as the floor: then readers and workers compute in turn
 SHORT_TTL, SHORT_STALE_TTL = timedelta(seconds=3), timedelta(seconds=6)  # so that age, too, makes answers stale
 
 
@@ -115,6 +116,20 @@ def shelf(color: str, *, part: int = 0) -> Seen:
     return look(PAINTS, "color = %s", color)
 
 
+@statistic(
+    name="soak.busy",
+    ttl=TTL,
+    stale_ttl=STALE_TTL,
+    depends_on={Item: {"region": "order__region"}},
+    on_change="revalidate",
+    refresh_every=CHANGED_TTL,
+    changed_ttl=CHANGED_TTL,
+)
+def busy(region: int, *, part: int = 0) -> Seen:
+    """The items of a region. A changed entry is stale for so long."""
+    return look(ITEMS, "o.region_id = %s", region)
+
+
 class Target(NamedTuple):
     """One entry that readers read: a statistic with its parameters, and the scope whose state it tells."""
 
@@ -137,6 +152,7 @@ def targets() -> Iterator[Target]:
         yield from (Target(crossed, {"color": color, "region": r}, f"crossed {color} {r}") for r in REGIONS)
     for region in REGIONS:
         yield from (Target(by_region, {"region": region, "part": part}, f"region {region}") for part in parts)
+        yield from (Target(busy, {"region": region, "part": part}, f"region {region}") for part in parts)
     yield from (Target(every, {"part": part}, "all") for part in parts[:2])
 
 

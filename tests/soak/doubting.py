@@ -12,11 +12,10 @@ from typing import Any, Literal, NamedTuple
 
 from tests.soak.chaos_settings import LEASE_TTL, PROOF_INTERVAL
 from tests.soak.declared import SCOPES, TARGETS
-from tests.soak.ledger import KEPT, Due, Ledger
+from tests.soak.ledger import NOTHING, Due, Ledger
 
 Hurt = Literal["database", "undone"]
 HURTS = ("database", "undone")  # the database is out; deliveries are undone: the cache has an older state again
-NOTHING = 0.0
 
 
 class Dues(NamedTuple):
@@ -34,7 +33,6 @@ class DoubtingLedger(Ledger):
         """Begin with nothing hurt."""
         super().__init__(writers)
         places, entries = writers * len(SCOPES), writers * len(TARGETS)
-        self.times: Any = RawArray(c_double, places * KEPT)
         self.delivered: Any = RawArray(c_int64, places)
         self.dropped_noted: Any = RawArray(c_double, entries)
         self.cleared_noted: Any = RawArray(c_double, entries)
@@ -43,13 +41,6 @@ class DoubtingLedger(Ledger):
         self.active: Any = RawArray(c_int64, len(HURTS))
         self.ended: Any = RawArray(c_double, len(HURTS))
         self.killed: Any = RawArray(c_double, 1)  # when a process was killed that may have held leases
-
-    def note(self, writer: int, scopes: Iterable[int]) -> None:
-        """Note that what was planned is committed, and when that was known."""
-        for scope in scopes:
-            place = self.place(writer, scope)
-            self.times[place * KEPT + self.planned[place] % KEPT] = time()
-            super().note(writer, [scope])
 
     def note_delivered(self, writer: int, scopes: Iterable[int]) -> None:
         """Note that what is committed is delivered: from now on hot answers must contain it, too."""
@@ -132,11 +123,11 @@ class DoubtingLedger(Ledger):
         cleared = max(self.cleared[at] if self.cleared_noted[at] <= before else NOTHING for at in places)
         return Due(numbers, min(dropped, dues.committed.dropped), min(cleared, dues.committed.cleared))
 
-    def known_by(self, writer: int, scope: int, before: float, latest: int) -> int:
-        """Give the last change, up to one, that was noted before a time."""
-        start = self.place(writer, scope) * KEPT
-        numbers = range(latest, max(0, latest - KEPT + 1), -1)
-        return next((number for number in numbers if self.times[start + number % KEPT] <= before), 0)
+    def committed_by(self, entry: int, due: Due, before: float) -> Due:
+        """Give what of that was known to be committed before a time, also by hand."""
+        places = [writer * len(TARGETS) + entry for writer in self.writers]
+        dropped = max(self.dropped[at] if self.dropped_noted[at] <= before else NOTHING for at in places)
+        return super().committed_by(entry, due, before)._replace(dropped=min(dropped, due.dropped))
 
     def unproven(self, dues: Dues) -> Due:
         """Give what a hot copy must contain while nobody can prove it: what was cleared and delivered is gone."""
@@ -149,8 +140,8 @@ class DoubtingLedger(Ledger):
 # It is delivered when the writer's own breaker is closed after it: then its bump, and any that were owed, came through.
 # A commit whose reply was lost is committed and never delivered.
 # What the database proves or computes in a read (tier cold or computed, reason source) holds all that is committed.
-# A hot copy that is believed was proved less than PROOF_INTERVAL before the read: it holds all that was committed
-# that long before, whatever happened since (P3, P4); and all that was delivered (P1), unless the cache got an older
-# state back within that time: then deliveries are undone, and the first alone counts. No other outage weakens P1: a
-# cache that was flushed, killed or evicted from knows no generations, and unknown is never believed.
+# A hot copy that is believed, fresh or only old, was proved less than PROOF_INTERVAL before the read: it holds all that
+# was committed that long before, whatever happened since (P3, P4); and all that was delivered (P1), unless the cache
+# got an older state back within that time: then deliveries are undone, and the first alone counts. No other outage
+# weakens P1: a cache that was flushed, killed or evicted from knows no generations, and unknown is never believed.
 # With the database out a stale hot copy may miss what was not delivered for as long as it may be served.

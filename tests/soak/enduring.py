@@ -100,7 +100,7 @@ class EnduringReader(Reader):
             return dues.committed, current
         if is_out and (reason in {"age", "unproven"} or given == "a call"):  # a call tells no reason
             return self.ledger.unproven(dues), False
-        return (dues.committed if reason == "age" else self.ledger.believed(entry, dues)), current
+        return self.ledger.believed(entry, dues), current
 
     def look_last(self) -> None:
         """Demand of every entry the committed state, fresh; then closed breakers."""

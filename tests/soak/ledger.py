@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from ctypes import c_double, c_int64
 from multiprocessing.sharedctypes import RawArray
+from time import time
 from typing import Any, NamedTuple
 
 from tests.soak.declared import SCOPES, SHARED_ITEMS, SHARED_ORDERS, TARGETS, Seen
@@ -10,7 +11,7 @@ from tests.soak.sharing import Versions
 
 KEPT = 4_096  # states of one writer and scope; no read takes so long that as many follow
 FIELDS = 3  # numbers that make a state
-
+NOTHING = 0.0
 
 NOTHING_SHARED: Mapping[int, int] = dict.fromkeys((*SHARED_ITEMS, *SHARED_ORDERS), 0)
 
@@ -26,13 +27,15 @@ class State(NamedTuple):
 class Due(NamedTuple):
     """What was noted before a read began: each writer's change number, and since when a value must have been made.
 
-    `dropped` binds fresh answers, `cleared` all; `shared` are the versions of rows that all writers move.
+    `dropped` binds fresh answers, `cleared` all; `shared` are the versions of rows that all writers move. `at` is when
+    it was noted, in seconds since the Unix epoch.
     """
 
     numbers: list[int]
     dropped: float
     cleared: float
     shared: Mapping[int, int] = NOTHING_SHARED
+    at: float = NOTHING
 
 
 class Ledger:
@@ -44,6 +47,7 @@ class Ledger:
         self.states: Any = RawArray(c_int64, writers * len(SCOPES) * KEPT * FIELDS)
         self.planned: Any = RawArray(c_int64, writers * len(SCOPES))
         self.noted: Any = RawArray(c_int64, writers * len(SCOPES))
+        self.times: Any = RawArray(c_double, writers * len(SCOPES) * KEPT)
         self.dropped: Any = RawArray(c_double, writers * len(TARGETS))
         self.cleared: Any = RawArray(c_double, writers * len(TARGETS))
         self.versions = Versions(writers)
@@ -60,6 +64,7 @@ class Ledger:
         """Note that what was planned is committed: from now on every fresh answer must contain it."""
         for scope in scopes:
             place = self.place(writer, scope)
+            self.times[place * KEPT + self.planned[place] % KEPT] = time()
             self.noted[place] = self.planned[place]
 
     def note_dropped(self, writer: int, entries: Iterable[int], at: float, *, cleared: bool) -> None:
@@ -74,7 +79,19 @@ class Ledger:
         numbers = [self.noted[self.place(writer, scope)] for writer in self.writers]
         places = [writer * len(TARGETS) + entry for writer in self.writers]
         dropped, cleared = max(self.dropped[at] for at in places), max(self.cleared[at] for at in places)
-        return Due(numbers, dropped, cleared, self.versions.due())
+        return Due(numbers, dropped, cleared, self.versions.due(), time())
+
+    def committed_by(self, entry: int, due: Due, before: float) -> Due:
+        """Give what of that was known to be committed before a time; of what was dropped by hand nothing."""
+        scope = SCOPES[TARGETS[entry].scope]
+        numbers = [self.known_by(writer, scope, before, due.numbers[writer]) for writer in self.writers]
+        return Due(numbers, NOTHING, due.cleared)
+
+    def known_by(self, writer: int, scope: int, before: float, latest: int) -> int:
+        """Give the last change, up to one, that was noted before a time."""
+        start = self.place(writer, scope) * KEPT
+        numbers = range(latest, max(0, latest - KEPT + 1), -1)
+        return next((number for number in numbers if self.times[start + number % KEPT] <= before), 0)
 
     def faults(self, entry: int, seen: Seen, due: Due, *, fresh: bool) -> list[str]:
         """Give what is wrong with an answer."""

@@ -106,11 +106,24 @@ class Reader:
         self.check(entry, answer.value, due, answer, current=is_fresh or answer.reason == "age")
 
     def check(self, entry: int, seen: Seen, due: Any, given: Any, *, current: bool) -> None:
-        """Check a value; what is stale by age alone is as current as what is fresh."""
+        """Check a value; what is stale by age alone is as current as what is fresh, and what changed is, as of then, as
+        long ago as its statistic allows."""
+        if (
+            (allowed := TARGETS[entry].statistic.declaration.changed_ttl) is not None
+            and not current
+            and is_changed(given)
+        ):
+            due, current = self.ledger.committed_by(entry, due, due.at - allowed.total_seconds()), True
+            self.tally.add(self.worker, "changed")
         if faults := self.ledger.faults(entry, seen, due, fresh=current):
             target = TARGETS[entry]
             raise Violation(f"{target.statistic.name} {target.parameters}: {'; '.join(faults)}. Given: {given}")
         self.tally.add(self.worker, "checked")
+
+
+def is_changed(given: Any) -> bool:
+    """Tell whether an answer says that its source changed, or may have been given for all that: a call does not say."""
+    return given == "a call" or (isinstance(given, Answer) and given.reason == "source")
 
 
 def provenance_faults(target: Target, answer: Answer[Seen], took: float) -> Iterator[str]:

@@ -22,11 +22,19 @@ def progress(tally: Tally, seconds: float) -> str:
     return f"{seconds:5.0f} s: {tally.total('checked'):,} reads checked, {tally.total('written'):,} writes"
 
 
+def stale(tally: Tally) -> str:
+    """Say how many answers were stale, and of how many it was checked since when they lack a change."""
+    late = f"{tally.total('changed'):,} may have lacked a change, for no longer than changed_ttl"
+    return (
+        f"  {tally.total('stale'):,} of them stale and marked so; {late}; {tally.total('misses'):,} more found nothing"
+    )
+
+
 def summary(tally: Tally, seconds: float) -> Iterator[str]:
     """Give the lines of the end."""
     checked, written = tally.total("checked"), tally.total("written")
     yield f"{checked:,} reads checked in {seconds:.0f} s ({checked / seconds:,.0f} per second)"
-    yield f"  {tally.total('stale'):,} of them stale and marked so; {tally.total('misses'):,} more found nothing"
+    yield stale(tally)
     yield "  " + ", ".join(f"{tier} {share:.1%}" for tier, share in shares(tally).items())
     yield f"  p50 {tally.percentile(0.5) * 1e3:.2f} ms, p99 {tally.percentile(0.99) * 1e3:.2f} ms for one entry"
     yield f"{tally.total('evicted'):,} evictions; {tally.total('refreshed'):,} refreshes by a worker"
@@ -46,6 +54,8 @@ def gaps(tally: Tally) -> Iterator[str]:
     for tier in TIERS:
         if not tally.total(tier):
             yield f"error: no fresh answer was {tier}"
+    if not tally.total("changed"):
+        yield "error: nothing that had changed was given"
     for number, path in enumerate(PATHS):
         if tally.total("written") > ENOUGH * len(PATHS) and not tally.path(number):
             yield f"error: nothing was written by {path.name}"
@@ -61,7 +71,7 @@ def endured(tally: Tally, seconds: float, outages: Mapping[str, int]) -> Iterato
     """Give the lines of the end of chaos."""
     checked, count = tally.total("checked"), {name: tally.total(name) for name in ENDURED}
     yield f"{checked:,} reads checked in {seconds:.0f} s; {tally.total('written'):,} writes"
-    yield f"  {tally.total('stale'):,} of them stale and marked so; {tally.total('misses'):,} more found nothing"
+    yield stale(tally)
     yield "  fresh: " + ", ".join(f"{tier} {share:.1%}" for tier, share in shares(tally).items())
     yield f"  p50 {tally.percentile(0.5) * 1e3:.2f} ms, p99 {tally.percentile(0.99) * 1e3:.0f} ms for one entry"
     yield f"  longest read {tally.longest():.2f} s"

@@ -5,7 +5,10 @@ from math import exp, log
 from multiprocessing.sharedctypes import RawArray, RawValue
 from typing import Any
 
-COUNTS = ("checked", "hot", "cold", "computed", "stale", "misses", "written", "retries", "evicted", "refreshed")
+COUNTS = (
+    *("checked", "hot", "cold", "computed", "stale", "changed"),
+    *("misses", "written", "retries", "evicted", "refreshed"),
+)
 ENDURED = (  # counted by chaos alone
     "database errors",
     "computes failed",
