@@ -2,7 +2,8 @@
 
 `DATABASE_URL` (default: a SQLite file in `RUN_DIR`), `REDIS_URL` (default: in-process memory), `CELERY_BROKER_URL`
 (default: `REDIS_URL`; without either, tasks run where they are sent, which is for trying out only), `SECRET_KEY`,
-`DEBUG`, `ALLOWED_HOSTS` and `RUN_DIR` (default: `.demo`, where the demo keeps its files).
+`DEBUG`, `ALLOWED_HOSTS`, `CAPTURE` (default: `signals`; or `triggers`) and `RUN_DIR` (default: `.demo`, where the demo
+keeps its files).
 """
 
 import os
@@ -101,7 +102,8 @@ CACHES = {
     "default": MEMORY,
     "statistics": redis_cache(REDIS_URL) if REDIS_URL else MEMORY | {"LOCATION": "statistics"},
 }
-STATISTICS_CACHE: dict[str, object] = {"CACHE_ALIAS": "statistics"}
+CAPTURE = os.environ.get("CAPTURE", "signals")
+STATISTICS_CACHE: dict[str, object] = {"CACHE_ALIAS": "statistics", "CAPTURE": CAPTURE}
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or REDIS_URL or None
 CELERY_TASK_ALWAYS_EAGER = CELERY_BROKER_URL is None

@@ -18,7 +18,7 @@ from .declaring.declaration import Declaration, check_name
 from .declaring.durations import check_busy, check_durations
 from .declaring.functions import read_function
 from .declaring.registry import Registry
-from .declaring.sources import Scope, read_sources
+from .declaring.sources import CaptureBy, Scope, check_capture, read_sources
 from .entry import Answer, Entry
 from .exceptions import DeclarationError
 from .hot import asking, counters
@@ -217,6 +217,7 @@ def statistic(
     time_limit: timedelta | None = None,
     using: str | None = None,
     visible_to: Callable[[Any], bool] | None = None,
+    capture: CaptureBy | None = None,
 ) -> Callable[[Callable[P, T]], Statistic[P, T]]:
     """Declare a typed function of a module as a statistic; always with parentheses.
 
@@ -229,8 +230,9 @@ def statistic(
     a finite signature, a list of mappings, or a callable that gives one (asked at every tick). `queue` is the Celery
     queue of its refreshes, None the setting QUEUE; `time_limit` a timedelta after which a worker ends one, None what
     Celery is told. `using` is the database of its rows and sources. `visible_to` takes a user and tells whether the
-    admin shows them this statistic at all; None shows it to everybody who may view entries. Raises DeclarationError,
-    naming what is wrong and the cure.
+    admin shows them this statistic at all; None shows it to everybody who may view entries. `capture` says how changes
+    of its sources are seen: by Django's "signals" or by "triggers" of the database; None means the setting CAPTURE.
+    Raises DeclarationError, naming what is wrong and the cure.
     """
     if refused:
         raise DeclarationError(f"{refused[0]!r}: write `@statistic()`, with parentheses and named options.")
@@ -261,6 +263,7 @@ def statistic(
                     time_limit=time_limit,
                     using=using,
                     visible_to=check_visible_to(visible_to),
+                    capture=check_capture(capture),
                     max_parameters=max_parameters,
                 )
             )

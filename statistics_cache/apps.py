@@ -23,6 +23,8 @@ class StatisticsCacheConfig(AppConfig):
         from .changing.receiving import watch
         from .hot import counters
         from .identity import known
+        from .triggering import following as _  # noqa: F401  (it hears statements)
+        from .triggering import migrating as triggers
 
         autodiscover_modules("statistics")
         for statistic in registry.all():
@@ -30,6 +32,7 @@ class StatisticsCacheConfig(AppConfig):
             if home := fixed_home(statistic.declaration.using):
                 known.begin(home)
         migrating.connect()
+        triggers.connect()
         underway.stand_alone()
         atexit.register(counters.flush)
 

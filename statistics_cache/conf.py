@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from .declaring.declaration import Declaration, Variant, share_of
 from .declaring.parameters import did_you_mean
+from .declaring.sources import CaptureBy
 from .entry import Found, Limits
 from .exceptions import PayloadError, SettingsError
 
@@ -37,6 +38,7 @@ class Settings(BaseModel):
     ENABLED: bool = Field(default=True, description="False computes every call live and writes nothing.")
     CACHE_ALIAS: str = Field("default", description="The entry of CACHES that is the hot tier.")
     KEY_PREFIX: str = Field("statistics", pattern=r"^[\w.:-]{1,20}$", description="The start of every hot key.")
+    CAPTURE: CaptureBy = Field("signals", description="How changes are seen where nothing else is declared.")
     TTL: Seconds = Field(300, description="The age below which an entry is fresh.")
     STALE_TTL: Seconds = Field(3600, description="The age below which an entry may be served at all.")
     PROOF_INTERVAL: Seconds = Field(30, description="How long a hot entry is believed without asking the database.")
@@ -89,6 +91,14 @@ def _known() -> _Known:
 def settings() -> Settings:
     """Give the settings in force. Raises SettingsError, naming the key and what to write."""
     return _known().settings
+
+
+def default_capture() -> CaptureBy:
+    """Give the setting CAPTURE; while the settings are wrong, which a check says, its default."""
+    try:
+        return settings().CAPTURE
+    except SettingsError:
+        return "signals"
 
 
 def read_settings(given: object) -> Settings:

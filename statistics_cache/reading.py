@@ -10,6 +10,7 @@ from .broker.hurrying import hurry_if_many
 from .changing import checking
 from .changing.migrating import make_good
 from .changing.ongoing import MISSED
+from .changing.receiving import BY_TRIGGERS
 from .cold import proving
 from .cold import rows as cold
 from .cold.proving import Pair
@@ -62,6 +63,8 @@ def search_many(
     """Look for variants as `search` does: all in one round trip, those that are no hit there in one statement."""
     conf = settings()
     if (other := other_search(declaration, conf)) is not None:
+        if other is search_in_transaction:
+            return search_all_in_transaction(declaration, variants)
         return [other(declaration, variant) for variant in variants]
     if any(underway.suspects(declaration, variant) for variant in variants):
         return search_proved(declaration, variants)
@@ -83,6 +86,8 @@ def other_search(declaration: Declaration[..., Any], conf: Settings) -> Callable
         return search_inside
     if has_suspects() and is_dirty(cold.alias_of(declaration), declaration.name):
         return search_dirty
+    if declaration in BY_TRIGGERS and in_transaction(cold.alias_of(declaration)):
+        return search_in_transaction
     return None
 
 
@@ -323,6 +328,18 @@ def search_dirty(declaration: Declaration[..., T], variant: Variant) -> Search[T
     if not found or found.state == "expired" or underway.suspects(declaration, variant):
         return Search(None)
     return Search(found._replace(state="stale", reason="transaction", is_changed=False))
+
+
+def search_in_transaction(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
+    """In a transaction find only what the database proves, of a statistic whose changes triggers log: what the
+    transaction itself has changed nobody here may have seen, but its own log rows count in the proof."""
+    return search_all_in_transaction(declaration, [variant])[0]
+
+
+def search_all_in_transaction(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:
+    """Find so of several variants, by one statement."""
+    nothing = hot.Read(microseconds(time()), None, (None,), known.in_force(cold.alias_of(declaration)))
+    return search_cold(declaration, variants, [nothing] * len(variants))
 
 
 def search_proved(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:

@@ -59,6 +59,10 @@ scope_failed = Signal()
 tables_missing = Signal()
 """Sent once with `database` when the app's tables are not there, or may not be written: nothing is stored."""
 
+triggers_unfit = Signal()
+"""Sent with `database`, `fault` when `migrate` cannot give a table its triggers: reads of what depends on it are
+live."""
+
 tenants_mixed = Signal()
 """Sent once with `database` when `search_path` changes on its connections and the cache alias has no KEY_FUNCTION:
 nothing is kept hot."""
@@ -178,6 +182,13 @@ def log_tables_missing(database: str, **_: Any) -> None:
     """Log one line per process."""
     message = "the tables of statistics_cache are missing or may not be written on %r: run `manage.py migrate`"
     logger.error(message, database, extra={"database": database})
+
+
+@receiver(triggers_unfit)
+def log_triggers_unfit(database: str, fault: str, **_: Any) -> None:
+    """Log one line per table."""
+    facts = {"database": database, "fault": fault}
+    logger.error("triggers not installed on %r: %s: what depends on it is computed live", database, fault, extra=facts)
 
 
 @receiver(tenants_mixed)

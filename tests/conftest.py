@@ -82,11 +82,14 @@ def clean() -> Iterator[None]:
         caches[alias].clear()
     declared = dict(registry.named)
     late.clear()
-    watched = {model: list(watches) for model, watches in receiving.WATCHES.items()}
+    kept = {name: copied(getattr(receiving, name)) for name in ("WATCHES", "TRIGGERED")}
+    by_triggers = set(receiving.BY_TRIGGERS)
     yield
     registry.named = declared
-    receiving.WATCHES.clear()
-    receiving.WATCHES.update(watched)
+    for name, watches in kept.items():
+        getattr(receiving, name).clear()
+        getattr(receiving, name).update(watches)
+    receiving.BY_TRIGGERS.intersection_update(by_triggers)
     holder.ended.clear()
     asking.breaker.succeeded()
     asking._undelivered.clear()
@@ -95,6 +98,11 @@ def clean() -> Iterator[None]:
     queue.asked_until.clear()
     counters.tallies.forget()
     Messages().clear()
+
+
+def copied(watches: Any) -> dict[Any, list[Any]]:
+    """Give who watches which table, as it is now."""
+    return {table: list(found) for table, found in watches.items()}
 
 
 @pytest.fixture(autouse=True)

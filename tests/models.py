@@ -180,6 +180,42 @@ class PostLabel(models.Model):
         return f"{self.post} {self.label}"
 
 
+class Reading(models.Model):
+    """A row of a table that is split by month, which a test makes."""
+
+    taken = models.DateField()
+    color = models.CharField(max_length=20)
+
+    class Meta:
+        """Django makes no such tables."""
+
+        managed = False
+
+    def __str__(self) -> str:
+        """Give the colour."""
+        return self.color
+
+
+class Clashing(models.Model):
+    """A row of a table whose columns are called as what a trigger speaks of; a test makes it."""
+
+    number = models.CharField(max_length=9)
+    cause = models.CharField(max_length=9)
+    old = models.CharField(max_length=9)
+    statistic = models.CharField(max_length=9)
+    scope = models.CharField(max_length=9)
+
+    class Meta:
+        """Django makes no such table."""
+
+        managed = False
+        db_table = "tests_odd"
+
+    def __str__(self) -> str:
+        """Give the number."""
+        return self.number
+
+
 class Slip(StatisticsSource):
     """A row that may name an order before there is one."""
 

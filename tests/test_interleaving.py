@@ -8,10 +8,11 @@ from time import perf_counter
 import pytest
 from pytest_django import DjangoDbBlocker, Settings
 
+from statistics_cache import reading
 from statistics_cache.changing import checking
 from tests.figures import Figure
 from tests.interleaving import stage
-from tests.interleaving.actors import reader, snapshot_taker, writer
+from tests.interleaving.actors import SUBJECT, reader, refresher, snapshot_taker, tick, unseen_writer, writer
 from tests.interleaving.broken import ANY_ORDER, BROKEN, HARMLESS, MUTANTS, RULE_V, Broken
 from tests.interleaving.broken_parts import PARTS
 from tests.interleaving.casts import (
@@ -26,10 +27,12 @@ from tests.interleaving.casts import (
     live,
     started,
     trio,
+    warm,
     whole,
 )
 from tests.interleaving.database import forget
 from tests.interleaving.live import play
+from tests.interleaving.replaying import Actor
 from tests.interleaving.searching import Found, search, walk
 
 Tell = Callable[[str, Found], None]
@@ -123,6 +126,21 @@ def test_a_token_taken_in_a_snapshot_keeps_the_promise(check: Check) -> None:
     """P1 holds for a value that was computed, and its token taken, in a transaction that looked at the database."""
     found = check("snapshot taker", Cast([writer(2), snapshot_taker(), reader()], started()))
     assert found.fault is None, str(found)
+
+
+@pytest.mark.parametrize("commits", [True, False], ids=["committed", "rolled back"])
+@pytest.mark.parametrize("companion", [tick, refresher], ids=lambda each: each.__name__)
+def test_a_transaction_that_wrote_unseen_keeps_the_promise(
+    companion: Callable[[], Actor], commits: bool, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where triggers log, what a transaction computes from writes that nobody here has seen is given to others only
+    after its commit; and to a reader who comes an interval later for certain."""
+    begun = warm()
+    monkeypatch.setattr(reading, "BY_TRIGGERS", {SUBJECT.declaration})
+    cast = Cast([unseen_writer(commits=commits), companion(), reader(), reader("second reader")], begun)
+    found = check(f"unseen writer, {companion.__name__}, {'committed' if commits else 'rolled back'}", cast)
+    assert found.fault is None, str(found)
+    assert not found.is_cut
 
 
 def at_random(exhaustive: bool, go: Callable[[Random], Found]) -> Found:

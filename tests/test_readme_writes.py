@@ -5,9 +5,10 @@ The rows and cells are read from the README itself, so that neither table nor te
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from django.core import serializers
@@ -17,19 +18,21 @@ from django.db.models import Exists, F, OuterRef, Value
 from django.db.models.functions import Lower
 from django.forms import modelform_factory
 
-from statistics_cache.changing import observing
+from statistics_cache.api import registry
+from statistics_cache.changing import observing, receiving
 from statistics_cache.changing.checking import MOST_KEYS
+from statistics_cache.triggering import installing
 from tests.differential.families import PLAIN, SOURCE, Family
-from tests.differential.forms import Asked, Form, declare_form
+from tests.differential.forms import Asked, Capture, Form, declare_form
 from tests.differential.tables import HOT, tables
 from tests.routers import TestRouter
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 SECTION = README.split("## When the data changes")[1].split("\n## ")[0]
-HEADING = "| this write | a plain model | a `StatisticsSource` |"
+HEADING = "| this write | a plain model | a `StatisticsSource` | any model, by triggers |"
 LINES = SECTION.split(HEADING)[1].split("\n\n")[0].splitlines()[2:]
 CELLS = [[cell.strip() for cell in line.strip("|").split("|")] for line in LINES]
-ROWS = {write: dict(zip(("plain", "source"), cells, strict=True)) for write, *cells in CELLS}
+ROWS = {write: dict(zip(("plain", "source", "triggers"), cells, strict=True)) for write, *cells in CELLS}
 
 COLORS = ("red", "blue", "green")
 REGIONS = ("north", "south")
@@ -46,15 +49,34 @@ FORMS = (
 )
 
 
+class Column(NamedTuple):
+    """A column of the table: whose writes, and what sees them."""
+
+    family: Family
+    capture: Capture
+
+
+COLUMNS = {
+    "plain": Column(PLAIN, "signals"),
+    "source": Column(SOURCE, "signals"),
+    "triggers": Column(PLAIN, "triggers"),
+}
+
+
+def declare_column(column: Column) -> list[Asked]:
+    """Declare every form, and give what is to be asked."""
+    return [asked for form in FORMS for asked in declare_form(column.family, form, column.capture)]
+
+
 class Stage:
     """One family's rows, and what is computed from them."""
 
-    def __init__(self, family: Family, alias: str, commit: Callable[[], Any]) -> None:
+    def __init__(self, column: str, alias: str, commit: Callable[[], Any]) -> None:
         """Make a red, a blue and a green item of an order in the north, and some parcels; have everything fresh."""
-        self.family, self.alias, self.commit = family, alias, commit
+        self.family, self.alias, self.commit = COLUMNS[column].family, alias, commit
         with commit():
             self.fill()
-        self.asked: list[Asked] = [asked for form in FORMS for asked in declare_form(family, form)]
+        self.asked = declare_column(COLUMNS[column])
         self.warm()
 
     def fill(self) -> None:
@@ -156,6 +178,7 @@ def run_with_schema(stage: Stage) -> None:
     stage.run(f"UPDATE {schema}.{{}} SET amount = 5 WHERE color = 'red'")  # noqa: S608  (our own)
 
 
+LATER = "its scopes, within `PROOF_INTERVAL`"
 OTHERWISE = "the driver's own cursor, other programs, triggers"
 RED = {"red", "north"}
 MOVED = {"red", "blue", "north"}
@@ -299,9 +322,21 @@ WRITES: dict[str, dict[str, Write]] = {
 def database(request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
     """Make the families' tables on a database once."""
     TestRouter.database = request.param
-    with django_db_blocker.unblock(), tables(request.param):
+    with django_db_blocker.unblock(), tables(request.param), installed(request.param):
         yield request.param
     TestRouter.database = "default"
+
+
+@contextmanager
+def installed(alias: str) -> Iterator[None]:
+    """Have the triggers of the last column in the database."""
+    declared = [asked.statistic.declaration for asked in declare_column(COLUMNS["triggers"])]
+    assert installing.install(alias) == []
+    for each in declared:
+        receiving.unwatch(each)
+        registry.named.pop(each.name, None)
+    yield
+    installing.remove(alias)
 
 
 @pytest.fixture
@@ -313,7 +348,7 @@ def hot_tier(settings: Any) -> None:
 
 @pytest.mark.django_db(databases=["default", "postgres"])
 @pytest.mark.usefixtures("hot_tier")
-@pytest.mark.parametrize("family", [PLAIN, SOURCE], ids=lambda family: family.name)
+@pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize(
     ("row", "name"),
     [
@@ -324,20 +359,24 @@ def hot_tier(settings: Any) -> None:
 )
 def test_each_row_of_the_table_is_true(
     database: str,
-    family: Family,
+    column: str,
     row: str,
     name: str,
     monkeypatch: pytest.MonkeyPatch,
     django_capture_on_commit_callbacks: Any,
 ) -> None:
     """What a cell calls seen drops exactly what it says; what it calls not seen leaves an answer fresh and wrong."""
-    write, cell = WRITES[row][name], ROWS[row][family.name]
-    stage = Stage(family, database, lambda: django_capture_on_commit_callbacks(using=database, execute=True))
+    write, cell = WRITES[row][name], ROWS[row][column]
+    stage = Stage(column, database, lambda: django_capture_on_commit_callbacks(using=database, execute=True))
     monkeypatch.setattr(observing, "MOST_ROWS", write.most)
     with stage.commit():
         write.act(stage)
+    if cell == LATER:
+        assert stage.fallen() == set()
+        caches["statistics"].clear()  # as if each proof were too old
     expected = {
         "its scopes": write.scopes,
+        LATER: write.scopes,
         "the scopes it names": write.named,
         "every scope": write.every,
         "not seen": set[str](),

@@ -1,4 +1,4 @@
-"""The cards above the list, and the banner over them when the tick is late."""
+"""The cards above the list, and the banner over them when triggers are missing or the tick is late."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,10 +11,12 @@ from statistics_cache.broker import queue
 from statistics_cache.broker.schedule import is_late
 from statistics_cache.conf import settings
 from statistics_cache.hot import asking
+from statistics_cache.triggering import installing
+from statistics_cache.triggering.describing import homes
 
 from .changelist import EntryList
 from .overview import Overview, overview_of
-from .visibility import Declarations, visible_declarations
+from .visibility import Declarations, home, visible_declarations
 from .words import MEANINGS, STATES, duration, size
 
 
@@ -99,7 +101,9 @@ def breaker_card(label: str, breaker: Breaker) -> Card:
 
 
 def banner(request: HttpRequest, entries: EntryList) -> str:
-    """Say what is wrong with the tick, if something is."""
+    """Say what is wrong with triggers or with the tick, if something is."""
+    if faults := trigger_faults():
+        return f"Triggers are not as declared ({faults[0]}). Run `manage.py statistics_triggers install`."
     if asking.breaker.is_open:
         return "The cache is out, so nobody can tell when the last tick was. Readers are answered by the table."
     tick = entries.tick
@@ -111,6 +115,11 @@ def banner(request: HttpRequest, entries: EntryList) -> str:
         return ""
     ago, period = duration(time() - tick), duration(settings().TICK)
     return f"The last tick was {ago} ago; it is due every {period}. See whether beat and a worker run."
+
+
+def trigger_faults() -> list[str]:
+    """Give what is wrong with the triggers of the database that the list is of; where there are none, ask nothing."""
+    return installing.faults(home()) if home() in homes() else []
 
 
 def hydrates(declarations: Declarations) -> bool:

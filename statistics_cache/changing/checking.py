@@ -1,7 +1,7 @@
 """The check after a commit: scopes that lie on other rows are read from where they lead now (Note [The check])."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from itertools import product
 from operator import or_
@@ -27,6 +27,9 @@ from .watching import Row, Watch, scopes_of
 MOST_KEYS = 1_000  # records of one write whose scopes are read after the commit; of more, every scope falls
 TRIES = 3  # to prove with nothing unchecked; under more writers than that, a reader computes for itself
 Record = tuple[Any, ...]  # the values of a watch's `keys` in one row
+
+# What has to hold before anything of a statistic is believed: that its changes are seen at all.
+demands: list[Callable[[Declaration[..., Any]], bool]] = []
 
 # What `via` of a log row names, by statistic and the watch's name.
 KNOWN: dict[tuple[str, str], Watch] = {}
@@ -175,8 +178,11 @@ def check_all(alias: str, statistics: Iterable[str] | None = None) -> bool:
 def prove(
     declaration: Declaration[..., Any], variants: Sequence[Variant], *, payloads: bool = True
 ) -> dict[str, Proof] | None:
-    """Prove as `proving.prove` does, and check first what is unchecked; the proofs say where that was not possible."""
+    """Prove as `proving.prove` does, and check first what is unchecked; the proofs say where that was not possible, or
+    where nobody sees changes yet."""
     proofs = proving.prove(declaration, variants, payloads=payloads)
+    if proofs and not is_watched(declaration):
+        return {key: proof._replace(is_checked=False) for key, proof in proofs.items()}
     for _ in range(TRIES):
         if not proofs or all(proof.is_checked for proof in proofs.values()):
             break
@@ -191,7 +197,14 @@ def prove_together(pairs: Sequence[Pair]) -> list[Proof]:
     proofs = proving.prove_together(pairs)
     lacking = {pair[0] for pair, proof in zip(pairs, proofs, strict=True) if not proof.is_checked}
     done = [check_all(cold.alias_of(declaration), [declaration.name]) for declaration in lacking]
-    return proving.prove_together(pairs) if any(done) else proofs
+    proofs = proving.prove_together(pairs) if any(done) else proofs
+    watched = [is_watched(declaration) for declaration, _ in pairs]
+    return [proof._replace(is_checked=proof.is_checked and seen) for proof, seen in zip(proofs, watched, strict=True)]
+
+
+def is_watched(declaration: Declaration[..., Any]) -> bool:
+    """Tell whether changes of a statistic's sources are seen at all."""
+    return all(holds(declaration) for holds in demands)
 
 
 # Note [The check]

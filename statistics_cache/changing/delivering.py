@@ -46,6 +46,16 @@ class Part:
     hot: str
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a statement wrote whose scopes the database's triggers have logged: which, nobody here knows.
+
+    Where it `is_far`, they may have logged keys, from which scopes are read after the commit.
+    """
+
+    is_far: bool
+
+
 class Logging(NamedTuple):
     """Something to log of a statistic: scopes that changed, keys of a watch from which they are read later, parts."""
 
@@ -177,13 +187,18 @@ def deliver_together(several: Sequence[Any]) -> None:
     alias = several[0].alias
     moves: dict[str, dict[str, None]] = {}
     far: set[str] = set()
+    by_triggers: set[str] = set()  # whose unchecked rows we have not written, and do not know
     for logged in several:
         for statistic, facts in logged.facts.items():
             scopes = moves.setdefault(statistic, {})
             scopes.update(dict.fromkeys(sorted(scope for fact in facts if (scope := hot_scope(fact)) is not None)))
             far |= {statistic for fact in facts if hot_scope(fact) is None}
+            by_triggers |= {statistic for fact in facts if isinstance(fact, Written) and fact.is_far}
+    if far - by_triggers:
+        check_logged(alias, far - by_triggers, [row for logged in several for row in logged.rows])
+    if by_triggers:
+        check_logged(alias, by_triggers, ())
     if far:
-        check_logged(alias, far, [row for logged in several for row in logged.rows])
         moves |= {statistic: {EVERY_SCOPE: None} for statistic in far}
     bump(alias, {statistic: list(scopes) for statistic, scopes in moves.items()})
 
@@ -207,6 +222,8 @@ def hot_scope(fact: object) -> str | None:
     """Give the scope that moves in the hot tier for what was logged; None for keys from which scopes are to be read."""
     if isinstance(fact, Part):
         return fact.hot
+    if isinstance(fact, Written):
+        return None if fact.is_far else EVERY_SCOPE
     return fact if isinstance(fact, str) else None
 
 

@@ -13,7 +13,7 @@ from statistics_cache.declaring.parameters import did_you_mean
 from .concerning import concerns
 from .delivering import log
 from .ongoing import announced
-from .receiving import watches_on
+from .receiving import all_watches_on
 from .walking import Unresolved, chain, concrete, walk
 from .watching import scopes_of
 
@@ -57,7 +57,7 @@ def names_of(model: type[Model]) -> list[str]:
 def log_named(model: type[Model], values: dict[str, Any], alias: str) -> None:
     """Log the scopes of a row that has these values."""
     named = {spelt(model, path): value for path, value in values.items()}
-    found = concerns(watches_on(concrete(model)), alias)
+    found = concerns(all_watches_on(concrete(model)), alias)
     for concern in found:
         paths = {name: spelt(model, trail.path) for name, trail in concern.watch.trails.items()}
         if concern.watch.decide is None and paths and set(paths.values()) <= set(named):

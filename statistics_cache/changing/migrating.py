@@ -14,7 +14,7 @@ from statistics_cache.identity import facts, known
 
 from .delivering import Logging, log_all
 from .ongoing import MISSED, is_missed, ongoing
-from .receiving import WATCHES
+from .receiving import TRIGGERED, WATCHES
 
 
 def begin(using: str, plan: Any = None, **_: Any) -> None:
@@ -36,7 +36,8 @@ def end(using: str, plan: Any = None, **_: Any) -> None:
 
 def move_all(alias: str, cause: str) -> None:
     """Log a change of every scope of every statistic that has its rows on a database, and deliver it."""
-    declared = {watch.declaration for watches in WATCHES.values() for watch in watches}
+    every = (*WATCHES.values(), *TRIGGERED.values())
+    declared = {watch.declaration for watches in every for watch in watches}
     names = sorted(each.name for each in declared if cold.alias_of(each) == alias)
     log_all(alias, [Logging(name, cause, frozenset({EVERY_SCOPE})) for name in names])
 

@@ -23,6 +23,9 @@ SIGNS = {"=", "<", ">", "<=", ">=", "<>", "!=", "(", ")", ",", "."}
 PARSED = 2_048  # statements that are remembered; an application has a few hundred shapes of writes
 
 
+RUNS = re.compile(r"\s*(?:CALL|DO|EXECUTE|EXEC)\b", re.IGNORECASE)  # what may write any table, and names none
+
+
 class Token(NamedTuple):
     """A piece of SQL and where it begins."""
 

@@ -30,6 +30,8 @@ from .walking import chain, concrete
 from .watching import Watch, watches_of
 
 WATCHES: dict[type[Model], list[Watch]] = {}  # by the model of the table
+TRIGGERED: dict[type[Model], list[Watch]] = {}  # those whose changes the database's triggers log
+BY_TRIGGERS: set[Declaration[..., Any]] = set()  # statistics that have any of these
 OBSERVED: set[type[Model]] = set()  # tables whose every statement counts
 SETTERS: dict[type[Model], set[type[Model]]] = {}  # tables whose rows are written when a row of this one is deleted
 WATCHED: set[Declaration[..., Any]] = set()
@@ -47,10 +49,14 @@ def watch(declaration: Declaration[..., Any]) -> None:
         return
     WATCHED.add(declaration)
     for found in watches_of(declaration):
-        WATCHES.setdefault(found.table, []).append(found)
         KNOWN[declaration.name, found.name] = found
+        if found.by_triggers:
+            TRIGGERED.setdefault(found.table, []).append(found)
+            BY_TRIGGERS.add(declaration)
+        else:
+            WATCHES.setdefault(found.table, []).append(found)
+            attend(found.table)
         look_after(found.table)
-        attend(found.table)
 
 
 def unwatch(declaration: Declaration[..., Any]) -> None:
@@ -59,7 +65,8 @@ def unwatch(declaration: Declaration[..., Any]) -> None:
     Receivers stay connected, and find nobody who watches.
     """
     WATCHED.discard(declaration)
-    for watches in WATCHES.values():
+    BY_TRIGGERS.discard(declaration)
+    for watches in (*WATCHES.values(), *TRIGGERED.values()):
         watches[:] = [each for each in watches if each.declaration is not declaration]
 
 
@@ -123,8 +130,13 @@ class_prepared.connect(connect_late, dispatch_uid="statistics_cache.connect_late
 
 
 def watches_on(table: type[Model]) -> list[Watch]:
-    """Give the watches on a table's rows."""
+    """Give the watches on a table's rows whose changes are seen here, and not by triggers."""
     return WATCHES.get(table, [])
+
+
+def all_watches_on(table: type[Model]) -> list[Watch]:
+    """Give the watches on a table's rows, however their changes are seen."""
+    return [*WATCHES.get(table, ()), *TRIGGERED.get(table, ())]
 
 
 def savings_of(alias: str, instance: Model, tables: list[type[Model]]) -> dict[type[Model], Saving]:

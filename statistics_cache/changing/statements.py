@@ -13,7 +13,7 @@ from statistics_cache.cold.transactions import whole
 from statistics_cache.identity import known
 
 from .ongoing import is_missed
-from .parsing import Write, is_one, may_write, names, parse, table_text
+from .parsing import READS, Write, is_one, may_write, names, parse, table_text
 
 KEY = "_statistics_cache_is_quiet"  # the attribute of a connection that runs statements of ours
 
@@ -39,6 +39,9 @@ class Plan(Protocol):
 
 TABLES: dict[str, type[Model]] = {}  # by the text of their names
 listeners: list[Callable[[Statement], Plan | None]] = []
+# Told of the database and the text of each statement that may write; what they give is called when it has run, whether
+# it failed or not.
+followers: list[Callable[[str, str], Callable[[], None] | None]] = []
 
 
 def look_after(table: type[Model]) -> None:
@@ -58,14 +61,30 @@ connection_created.connect(install, dispatch_uid="statistics_cache.statements")
 
 
 def watch(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
-    """Run a statement as it is, with the plans of those who look after its table around it."""
+    """Run a statement as it is, with what is done around it."""
     connection = context["connection"]
+    if KEY in vars(connection):
+        return execute(sql, params, many, context)
     text = sql if isinstance(sql, str) else text_of(sql, connection)
     if "search_path" in text or "SEARCH_PATH" in text:
         known.mix(connection.alias)
-    if not may_write(text) or KEY in vars(connection):
+    if text.startswith(READS):
         return execute(sql, params, many, context)
-    statements = statements_in(text, connection.alias, params, many)
+    after = [done for follow in followers if (done := follow(connection.alias, text)) is not None]
+    try:
+        result = run_planned(execute, sql, params, many, context, text)
+        if after:
+            have_fetched(text, context)
+        return result
+    finally:
+        for done in after:
+            done()
+
+
+def run_planned(execute: Any, sql: Any, params: Any, many: bool, context: Any, text: str) -> Any:
+    """Run a statement that may write, with the plans of those who look after its table around it."""
+    connection = context["connection"]
+    statements = statements_in(text, connection.alias, params, many) if may_write(text) else []
     if not statements or is_missed(connection.alias):
         return execute(sql, params, many, context)
     with quiet(context["connection"]):
@@ -100,13 +119,18 @@ def run_whole(run: Callable[[], Any], text: str, plans: Sequence[Plan], context:
             for plan in plans:
                 plan.before()
         result = run()
-        if returns and context["connection"].vendor == "sqlite":
-            context["cursor"].cursor = Fetched(context["cursor"].cursor)
+        have_fetched(text, context)
         count = context["cursor"].rowcount if is_plain and not returns else -1  # else known once all were fetched
         with quiet(context["connection"]):
             for plan in plans:
                 plan.after(count)
     return result
+
+
+def have_fetched(text: str, context: Any) -> None:
+    """Have the rows that a write returns read at once: SQLite commits nothing while some are left."""
+    if "RETURNING" in text.upper() and context["connection"].vendor == "sqlite":
+        context["cursor"].cursor = Fetched(context["cursor"].cursor)
 
 
 class Fetched:

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from django.apps import apps
 from django.db.models import Model
 
+from statistics_cache.conf import default_capture
 from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.declaring.keys import EVERY_SCOPE
-from statistics_cache.declaring.sources import Source
+from statistics_cache.declaring.sources import CaptureBy, Source
 from statistics_cache.exceptions import ParameterError
 from statistics_cache.signals import scope_failed
 
@@ -27,7 +28,8 @@ class Watch:
     `trails` lead from a row to the values of the parameters in the scope; there are none where every scope is
     concerned. `decide`, if there is one, is the callable of the source, which takes an instance. `fields` are the
     columns whose change is of interest, None for any. `routes` are trails whose change is of interest, too, though no
-    scope holds them. Rows that only lie on a path matter to nobody when they are `created`.
+    scope holds them. Rows that only lie on a path matter to nobody when they are `created`. Changes are seen
+    `by_triggers` of the database, or by signals and statements here.
     """
 
     declaration: Declaration[..., Any]
@@ -37,6 +39,7 @@ class Watch:
     fields: frozenset[str] | None = None
     routes: tuple[Trail, ...] = ()
     created: bool = True
+    by_triggers: bool = False
 
     @cached_property
     def name(self) -> str:
@@ -151,8 +154,14 @@ def watches_of(declaration: Declaration[..., Any]) -> list[Watch]:
         if unknown := sorted(set(traced.source.fields or ()) - names_of(model)):
             fallen(declaration, Unresolved(f"{traced.source.label} has no field {unknown[0]!r}"))
             traced = traced._replace(source=replace(traced.source, fields=None))  # noqa: PLW2901
-        found.extend(watches_of_source(declaration, traced, model))
+        by_triggers = capture_of(declaration, traced.source) == "triggers"
+        found.extend(replace(each, by_triggers=by_triggers) for each in watches_of_source(declaration, traced, model))
     return found
+
+
+def capture_of(declaration: Declaration[..., Any], source: Source) -> CaptureBy:
+    """Tell how changes of a source are seen: as it says itself, else its statistic, else the setting."""
+    return source.capture or declaration.capture or default_capture()
 
 
 def names_of(model: type[Model]) -> set[str]:
@@ -182,7 +191,9 @@ def traced_sources(sources: Iterable[Source]) -> Iterator[Traced]:
         if inner is None:
             yield Traced(source)
         else:
-            yield from (through(source, *each) for each in traced_sources(inner.sources))
+            for found in traced_sources(inner.sources):
+                capture = source.capture or found.source.capture or inner.capture
+                yield through(source, replace(found.source, capture=capture), found.routes)
 
 
 def through(outer: Source, inner: Source, routes: frozenset[str]) -> Traced:

@@ -1,6 +1,7 @@
 """System checks with stable ids: what `manage.py check` says of settings, the two tiers, broker and declarations.
 
-An Error breaks a promise; a Warning costs speed or time. Those marked * run with `check --deploy` only.
+An Error breaks a promise; a Warning costs speed or time. Those marked * run with `check --deploy` only, those marked †
+with `check --database`.
 
 | id | what is wrong |
 |---|---|
@@ -23,6 +24,8 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | E025 | `hydrate=` names variants without end, too many, or none of the signature |
 | E026 | a manager of a `StatisticsSource` gives no `StatisticsQuerySet`, or hides that of another base |
 | E027 | watched rows are deleted or changed by the database itself (`DB_CASCADE` and its like), which nobody sees |
+| E028† | triggers are missing, altered, or of what is not declared |
+| E029 | a statistic is to be watched by triggers on a database that has none of ours |
 | W001 | another alias has the same LOCATION: django-redis gives both the options of whichever is used first |
 | W002 | the alias has no socket timeouts: a hung server costs seconds per call |
 | W003 | the alias lets its client try again |
@@ -43,9 +46,10 @@ An Error breaks a promise; a Warning costs speed or time. Those marked * run wit
 | W019 | a statistic is declared in a module that not all processes import |
 | W020* | another database's statistics lie under the same KEY_PREFIX on the server |
 | W021* | the role may not read what tells a PostgreSQL server from its copies |
+| W022 | SQL cannot spell a scope as Python does: with triggers each change drops every variant |
 """
 
-from django.core.checks import register
+from django.core.checks import Tags, register
 
 from .broker import check_broker, check_broker_options, check_content, check_eager, check_tick, check_transport
 from .cold_tier import check_databases, check_routers
@@ -54,6 +58,7 @@ from .deployment import check_enabled, check_eviction, check_processes
 from .hot_tier import check_alias, check_connections, check_contract, check_settings
 from .identities import check_other_sites, check_server_facts, check_tenants
 from .sources import check_database_writes, check_managers
+from .triggers import check_spelling, check_triggers, check_vendors
 
 TAG = "statistics_cache"
 
@@ -65,6 +70,9 @@ for _check in (check_managers, check_database_writes):
     register(_check, TAG)
 for _check in (check_broker, check_transport, check_broker_options, check_content):
     register(_check, TAG)
+for _check in (check_vendors, check_spelling):
+    register(_check, TAG)
+register(check_triggers, TAG, Tags.database)
 for _check in (check_processes, check_eviction, check_enabled, check_eager, check_tick):
     register(_check, TAG, deploy=True)
 for _check in (check_other_sites, check_server_facts):

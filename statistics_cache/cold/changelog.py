@@ -11,7 +11,7 @@ from random import randint
 from typing import Any, NamedTuple
 
 from django.db import connections, transaction
-from django.db.models import BigIntegerField, Exists, OuterRef, Q
+from django.db.models import BigIntegerField, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from statistics_cache.declaring.declaration import Variant
@@ -26,6 +26,7 @@ FOLDED_AT_ONCE = 1_000  # log rows in one transaction, short enough that no writ
 BEGINNING, END = "'1970-01-01'", "'9999-12-30'"
 WITHIN_TIME = f"BETWEEN {BEGINNING} AND {END}"
 MAX_CAUSE = 200  # characters, the column's width
+BLOCKED = '"triggers"'  # `via` of what is checked only by installing triggers
 
 
 class Total(NamedTuple):
@@ -123,10 +124,20 @@ def insert_sql(alias: str, rows: int, returns: bool, *, is_dated: bool) -> str:
 
 def unchecked(alias: str, statistics: Iterable[str] | None = None) -> list[StatisticInvalidation]:
     """Give the log rows, of some statistics or of all, whose scopes were not read since their commit."""
-    rows = StatisticInvalidation.objects.using(alias).filter(scope=UNCHECKED_SCOPE)
+    rows = StatisticInvalidation.objects.using(alias).filter(scope=UNCHECKED_SCOPE).exclude(via=BLOCKED)
     if statistics is not None:
         rows = rows.filter(statistic__in=list(statistics))
     return list(rows.order_by("pk")[:FOLDED_AT_ONCE])
+
+
+def block(alias: str, statistics: Iterable[str]) -> None:
+    """Log a row of each statistic that nobody can check: until it goes, nothing of it is believed."""
+    write(alias, [Change(name, UNCHECKED_SCOPE, "triggers removed", BLOCKED) for name in statistics])
+
+
+def blocked(alias: str) -> QuerySet[StatisticInvalidation]:
+    """Give these rows."""
+    return StatisticInvalidation.objects.using(alias).filter(scope=UNCHECKED_SCOPE, via=BLOCKED)
 
 
 def mark_checked(alias: str, rows: Sequence[StatisticInvalidation], changes: Sequence[Change]) -> bool:
@@ -257,6 +268,12 @@ def where_known_sql(alias: str) -> str:
     was, at = known.format(folded), new.format(folded)  # who has waited for another's fold has an earlier time
     latest = f"{folded} = CASE WHEN {was} > {at} THEN {was} ELSE {at} END"
     return f"{when} {', '.join([f'{base} = {known.format(base)} + {new.format(base)}', *others, latest])}"
+
+
+def moved_since(alias: str, statistics: Iterable[str], moment: datetime) -> list[tuple[str, str]]:
+    """Give the scopes of some statistics whose sums have moved since a moment."""
+    moved = StatisticScope.objects.using(alias).filter(statistic__in=list(statistics), folded_at__gte=moment)
+    return list(moved.values_list("statistic", "scope"))
 
 
 def prune_parts(alias: str, statistic: str, moment: datetime) -> int:

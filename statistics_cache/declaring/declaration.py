@@ -23,7 +23,7 @@ from .keys import CLEARED, INVALIDATED, entry_key, filter_scope, scope_text
 from .parameters import Parameters, plain_identity, short
 from .parts import ALONE, Names, has_equals, one_of_equals, parts_of, spell_parts
 from .roundtrip import Kept, NotEqual, keep, read
-from .sources import Source, shapes
+from .sources import CaptureBy, Source, shapes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -112,6 +112,7 @@ class Declaration(Generic[P, T]):
     time_limit: timedelta | None = None
     using: str | None = None
     visible_to: Callable[[Any], bool] | None = None
+    capture: CaptureBy | None = None
     remembered: OrderedDict[Any, Variant] = field(default_factory=OrderedDict, repr=False)
     run: Any = field(init=False, repr=False)
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from statistics_cache.exceptions import DeclarationError
 
 Scope = str | Mapping[str, str] | Callable[[Any], Any] | None
+CaptureBy = Literal["signals", "triggers"]
 
 FORMS = (
     "Write {Model: 'parameter'}, {Model: {'parameter': 'path'}}, {Model: callable}, {Model: None}, [Model] "
@@ -20,12 +21,14 @@ class Source:
 
     `scope` says which variants a change of a row concerns: a parameter of the same name as the field, a mapping of
     parameters to field paths, a callable that takes the instance and gives one such mapping of values, several, or
-    None; None means all. With `fields`, a save that names other fields only is of no interest.
+    None; None means all. With `fields`, a save that names other fields only is of no interest. `capture` says how
+    changes are seen; None means what the statistic says.
     """
 
     model: Any
     scope: Scope = None
     fields: Collection[str] | None = None
+    capture: CaptureBy | None = None
 
     def __post_init__(self) -> None:
         """Raise DeclarationError where an argument has the wrong type."""
@@ -35,6 +38,7 @@ class Source:
             raise DeclarationError(f"the scope of {self.label} is {self.scope!r}. {FORMS}")
         if isinstance(self.fields, str):
             raise DeclarationError(f"fields of {self.label} is the text {self.fields!r}. Write [{self.fields!r}].")
+        check_capture(self.capture)
 
     @property
     def label(self) -> str:
@@ -47,6 +51,13 @@ class Source:
         if isinstance(self.scope, str):
             return {self.scope: self.scope}
         return dict(self.scope) if isinstance(self.scope, Mapping) else {}
+
+
+def check_capture(capture: CaptureBy | None) -> CaptureBy | None:
+    """Give a capture back. Raises DeclarationError for one that there is not."""
+    if capture is not None and capture not in get_args(CaptureBy):
+        raise DeclarationError(f"capture is {capture!r}. Write 'signals' or 'triggers'.")
+    return capture
 
 
 def read_sources(depends_on: Mapping[Any, Scope] | Iterable[Any]) -> tuple[Source, ...]:

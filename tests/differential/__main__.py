@@ -38,6 +38,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--operations", type=int, default=2_000, help="at least so many, done to each family")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--capture", choices=("signals", "triggers"), default="signals")
     parser.add_argument("--alone", action="store_true", help="one operation a turn, in autocommit: tells which it was")
     parser.add_argument("--replay", type=int, metavar="TURN", help="one turn, with what leads to it: shows statements")
     return parser.parse_args()
@@ -78,7 +79,8 @@ def player_of(arguments: argparse.Namespace) -> "Player":
     from tests.differential.blocks import BLOCKS, alone
     from tests.differential.playing import Player
 
-    return Player(arguments.seed, "default", blocks=(alone,) if arguments.alone else BLOCKS)
+    blocks = (alone,) if arguments.alone else BLOCKS
+    return Player(arguments.seed, "default", blocks=blocks, capture=arguments.capture)
 
 
 def play(arguments: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from django.db import connections, router
 from django.db.models import QuerySet
@@ -14,6 +14,8 @@ from django.db.models import QuerySet
 from statistics_cache import Source, Statistic, statistic
 
 from .families import Family
+
+Capture = Literal["signals", "triggers"]
 
 LONG = timedelta(days=1)  # nothing here is about age
 
@@ -95,17 +97,16 @@ class Asked:
         return f"{self.statistic.name.rpartition('.')[2]}({', '.join(map(repr, self.parameters.values()))})"
 
 
-def declare(family: Family) -> list[Asked]:
+def declare(family: Family, capture: Capture = "signals") -> list[Asked]:
     """Declare every form on a family, and give what is to be asked."""
-    return [asked for form in FORMS for asked in declare_form(family, form)]
+    return [asked for form in FORMS for asked in declare_form(family, form, capture)]
 
 
-def declare_form(family: Family, form: Form) -> Iterator[Asked]:
+def declare_form(family: Family, form: Form, capture: Capture = "signals") -> Iterator[Asked]:
     """Declare one form."""
-    name = f"tests.{family.name}.{form.name}"
-    declared = statistic(name=name, ttl=LONG, stale_ttl=LONG, depends_on=depends_on(family, form))(
-        function(family, form)
-    )
+    name = f"tests.{family.name if capture == 'signals' else f'{family.name}_by_{capture}'}.{form.name}"
+    declare = statistic(name=name, ttl=LONG, stale_ttl=LONG, depends_on=depends_on(family, form), capture=capture)
+    declared = declare(function(family, form))
     parameter = next(iter(form.paths), "")
     for value in form.values if form.paths else (None,):
         yield Asked(declared, {parameter: value} if parameter else {})

@@ -9,11 +9,12 @@ from typing import Any
 
 from django.db import connections
 
+from statistics_cache.triggering import installing
 from statistics_cache.upkeep import tick
 
 from .blocks import BLOCKS, Block
 from .families import BARE, FAMILIES, WATCHED, Family
-from .forms import Asked, declare
+from .forms import Asked, Capture, declare
 from .operations import OPERATIONS, Operation
 from .outcome import Outcome, came_of, differing_outcome, differing_rows, end_of, is_usable
 from .tables import Rows, begin, rows
@@ -44,7 +45,7 @@ class Player:
     """Plays the turns of a seed on one database.
 
     A turn is decided by the seed, its number and the rows that are there; every round begins with the same rows.
-    `tell` is told the statements of each family's operations.
+    `tell` is told the statements of each family's operations. With triggers nothing is unseen.
     """
 
     seed: int
@@ -53,10 +54,13 @@ class Player:
     blocks: tuple[Block, ...] = BLOCKS
     counted: Counter[str] = field(default_factory=Counter)
     tell: Callable[[str], object] | None = None
+    capture: Capture = "signals"
 
     def __post_init__(self) -> None:
         """Declare what is read."""
-        self.asked = {family.name: declare(family) for family in WATCHED}
+        self.asked = {family.name: declare(family, self.capture) for family in WATCHED}
+        if self.capture == "triggers":
+            installing.install(self.alias)
         self.oracle: dict[str, tuple[Rows, dict[str, list[str]]]] = {}
         self.found: list[tuple[str, str, str]] = []
         self.unseen: set[str] = set()  # the families in which something was done in this turn that nobody can see
@@ -143,7 +147,7 @@ class Player:
         except Exception as error:  # noqa: BLE001  (whatever users get)
             failed = error
         outcomes.append(came_of(family, operation, self.alias, result, failed))
-        self.unseen |= operation.unseen
+        self.unseen |= operation.unseen if self.capture == "signals" else frozenset()
         if failed is not None and "error" in outcomes[-1]:
             raise failed
 

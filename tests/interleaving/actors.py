@@ -127,6 +127,21 @@ def dead_writer(number: int = 1) -> Actor:
     return Actor(f"dead writer {number}", partial(write_and_die, number))
 
 
+def write_unseen_and_call(number: int, commits: bool) -> None:
+    """Write and log as a trigger does it, so that nobody here knows of either, and ask, all in one transaction."""
+    with transaction.atomic():
+        insert(number)
+        changelog.write("default", [Change("tests.subject", SCOPE, "written")])
+        call(SUBJECT)
+        transaction.set_rollback(not commits)
+
+
+def unseen_writer(number: int = 1, *, commits: bool) -> Actor:
+    """Write by the driver's own cursor where triggers log it, compute from that, and commit or roll back."""
+    name = f"unseen writer {number}" if commits else f"unseen undoing writer {number}"
+    return Actor(name, partial(write_unseen_and_call, number, commits), leases=True)
+
+
 def write_and_undo(number: int) -> None:
     """Change, log and hand in for delivery, then roll back."""
     with transaction.atomic():

@@ -8,7 +8,7 @@ from django.apps import apps
 from django.db.models import Model
 
 from statistics_cache.changing import byhand
-from statistics_cache.changing.receiving import watches_on
+from statistics_cache.changing.receiving import all_watches_on
 from statistics_cache.changing.walking import chain
 from statistics_cache.cold import rows as cold
 from statistics_cache.declaring.declaration import Declaration
@@ -88,7 +88,7 @@ def computed_from(label: str) -> list[Declaration[..., Any]]:
 
 def statistics_on(model: type[Model]) -> list[Declaration[..., Any]]:
     """Give the statistics that watch the tables of a model's rows, by name."""
-    watches = [each for table in chain(model) for each in watches_on(table)]
+    watches = [each for table in chain(model) for each in all_watches_on(table)]
     watching = {each.declaration.name: each.declaration for each in watches}
     return [watching[name] for name in sorted(watching)]
 

@@ -1,0 +1,1 @@
+"""Triggers: the database itself logs what changes, whoever writes."""
