@@ -28,7 +28,11 @@ def value(declaration: Declaration[..., T], variant: Variant) -> T:
 
 def answer(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:
     """Give a value with its provenance."""
-    return noted(declaration, settle(declaration, variant, reading.search(declaration, variant, None)))
+    ended = reading.search(declaration, variant, None)
+    if (fresh := ended.fresh) is not None:
+        note(declaration, "hit", fresh.copy.tier)
+        return fresh.answer()
+    return noted(declaration, settle(declaration, variant, ended))
 
 
 def answer_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Answer[T]]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from math import inf
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -17,6 +18,7 @@ LONGEST_BLOCK = 330.0  # seconds: the longest pause after a failure is 300, and 
 A_DAY = 86_400.0  # seconds
 MAX_HEADER = 1_000  # characters: a key of 200, a few generations of 19 digits each, three times
 END_OF_TIME = 253_402_300_799.0  # seconds since the Unix epoch: the last of year 9999, which a datetime still holds
+REMEMBERED = 1_000  # times and costs: each hit of an entry gives the same
 HEADER_VERSION = "statistic/1"  # text that is no integer: django-redis stores and returns integers raw
 
 
@@ -121,7 +123,7 @@ class Found(NamedTuple, Generic[T_co]):
     def answer(self, tier: Tier | None = None) -> Answer[T_co]:
         """Give this to a reader: the age is that of the moment at which the state was judged."""
         copy = self.copy
-        age, cost = timedelta(seconds=copy.age(self.at)), timedelta(seconds=copy.cost)
+        age, cost = timedelta(seconds=copy.age(self.at)), lasting(copy.cost)
         return Answer(self.value, self.state, self.reason, tier or copy.tier, moment(copy.computed_at), age, cost)
 
 
@@ -205,9 +207,16 @@ def microseconds(seconds: float) -> float:
     return round(seconds, 6)
 
 
+@lru_cache(REMEMBERED)
 def moment(seconds: float) -> datetime:
     """Give a time in seconds since the Unix epoch as an aware datetime in UTC."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+@lru_cache(REMEMBERED)
+def lasting(seconds: float) -> timedelta:
+    """Give a number of seconds as a timedelta."""
+    return timedelta(seconds=seconds)
 
 
 def write_header(key: str, copy: Copy) -> str:

@@ -79,8 +79,9 @@ def write(alias: str, changes: Sequence[Change], at: datetime | None = None) -> 
         some = changes[start : start + LOGGED_AT_ONCE]
         values = [value for change in some for value in (*values_of(change, randint(1, MAX_JUMP)), *moment)]
         returns = any(change.via for change in some) and connections[alias].features.can_return_rows_from_bulk_insert
+        sql = insert_sql(alias, connections[alias].vendor, len(some), returns, is_dated=at is not None)
         with connections[alias].cursor() as cursor:
-            cursor.execute(insert_sql(alias, len(some), returns, is_dated=at is not None), values)
+            cursor.execute(sql, values)
             logged = cursor.fetchall() if returns else []
         found += [
             unchecked_row(key, created, change)
@@ -110,7 +111,7 @@ def unchecked_row(key: int, at: Any, change: Change) -> StatisticInvalidation:
 
 
 @lru_cache(maxsize=LOGGED_AT_ONCE * 2)
-def insert_sql(alias: str, rows: int, returns: bool, *, is_dated: bool) -> str:
+def insert_sql(alias: str, _vendor: str, rows: int, returns: bool, *, is_dated: bool) -> str:
     """Give the statement that logs so many changes, and returns their keys and times if asked; the database adds the
     time of what is not dated."""
     quote = connections[alias].ops.quote_name
