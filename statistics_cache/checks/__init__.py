@@ -72,7 +72,7 @@ for _check in (check_broker, check_transport, check_broker_options, check_conten
     register(_check, TAG)
 for _check in (check_vendors, check_spelling):
     register(_check, TAG)
-register(check_triggers, TAG, Tags.database)
+register(check_triggers, Tags.database)  # without our tag, which asks every database from Django 6.1 on
 for _check in (check_processes, check_eviction, check_enabled, check_eager, check_tick):
     register(_check, TAG, deploy=True)
 for _check in (check_other_sites, check_server_facts):

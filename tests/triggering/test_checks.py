@@ -9,7 +9,6 @@ from django.db import connections
 from django.urls import reverse
 
 from statistics_cache import Source, statistic
-from statistics_cache.checks import TAG
 from statistics_cache.triggering import installing
 from statistics_cache.triggering.describing import Unfit
 from tests.models import Kept, Paint
@@ -28,7 +27,7 @@ def by_price(decimal: Decimal) -> int:
 def messages(*databases: str) -> list[Any]:
     """Give what the checks of triggers say."""
     wanted = {f"statistics_cache.{number}" for number in ("E028", "E029", "W022")}
-    return [each for each in run_checks(tags=[TAG], databases=list(databases) or None) if each.id in wanted]
+    return [each for each in run_checks(databases=list(databases) or None) if each.id in wanted]
 
 
 def declare(function: Any, model: Any, path: str) -> None:
