@@ -30,6 +30,7 @@ FILES = {
 def write_plots(folder: Path, report: dict[str, Any]) -> None:
     """Write both files."""
     for name, colours in FILES.items():
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(draw(report, colours))
 
 
