@@ -6,7 +6,7 @@ A generation is `sum(base) + sum(jump)` over an entry's scopes, of folded and un
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from random import randint
 from typing import Any, NamedTuple
 
@@ -236,11 +236,10 @@ def add_to_sums(alias: str, rows: Sequence[Logged]) -> None:
     for row in rows:
         jumps[row.statistic, row.scope] += row.jump
     newest = {(row.statistic, row.scope): row for row in rows}
-    to_column = partial(StatisticScope._meta.get_field("changed_at").get_db_prep_save, connection=connections[alias])
     values = [
         value
         for pair in sorted(jumps)  # two folds lock the same sums in the same order
-        for value in (*pair, jumps[pair], newest[pair].cause, to_column(newest[pair].created_at))
+        for value in (*pair, jumps[pair], newest[pair].cause, to_column(alias, newest[pair].created_at))
     ]
     with connections[alias].cursor() as cursor:
         cursor.execute(add_sql(alias, len(jumps)), values)

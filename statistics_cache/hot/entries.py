@@ -36,7 +36,7 @@ class Read(NamedTuple):
 def read(declaration: Declaration[..., Any], variant: Variant, identity: str | None) -> Read:
     """Read one entry and its generations in one round trip; nothing is found while the server is out."""
     if identity is None:
-        return unread(variant)
+        return nothing(time(), variant, None)
     at = time()
     conf = settings()
     names = naming.hot_keys(declaration, variant, space_of(conf.KEY_PREFIX, identity))
@@ -47,7 +47,7 @@ def read(declaration: Declaration[..., Any], variant: Variant, identity: str | N
 def read_many(declaration: Declaration[..., Any], variants: Sequence[Variant], identity: str | None) -> list[Read]:
     """Read entries and generations in one round trip; nothing is found while the server is out."""
     if identity is None:
-        return [unread(variant) for variant in variants]
+        return [nothing(time(), variant, None) for variant in variants]
     at = time()
     conf = settings()
     space = space_of(conf.KEY_PREFIX, identity)
@@ -57,9 +57,9 @@ def read_many(declaration: Declaration[..., Any], variants: Sequence[Variant], i
     return [read_found(at, variant, names, found, conf.MAX_PAYLOAD, identity) for variant, names in pairs]
 
 
-def unread(variant: Variant) -> Read:
-    """Find nothing: whose keys to read is not known."""
-    return Read(time(), None, (None,) * (1 + len(variant.scopes)), None)
+def nothing(at: float, variant: Variant, identity: str | None) -> Read:
+    """Find nothing: the server is out, or whose keys to read is not known."""
+    return Read(at, None, (None,) * (1 + len(variant.scopes)), identity)
 
 
 class Together(NamedTuple):
@@ -85,7 +85,7 @@ def read_together(wanted: Sequence[Wanted], tick: str | None, numbers: Collectio
     names = {*ticked, *numbers, *(name for group in keys for name in group)}
     found: dict[str, Any] = asking.ask(lambda cache: cache.get_many(names), {}) if names else {}
     reads = [
-        read_found(at, variant, group, found, most, identity) if identity else unread(variant)
+        read_found(at, variant, group, found, most, identity) if identity else nothing(time(), variant, None)
         for (_, variant, identity), group in zip(wanted, keys, strict=True)
     ]
     integers = {name: value for name, value in found.items() if type(value) is int}

@@ -92,13 +92,13 @@ def new_plan(declaration: Declaration[..., Any], variant: Variant, identity: str
 def look(declaration: Declaration[..., Any], variant: Variant, identity: str | None, conf: Settings) -> Seen | Read:
     """Look at one entry and its generations in one round trip; nothing is found while the server is out."""
     if identity is None:
-        return entries.unread(variant)
+        return entries.nothing(time(), variant, None)
     at = time()
     plan = plan_of(declaration, variant, identity, conf)
     if plan.pool is None:
         return entries.read(declaration, variant, identity)
     found = asking.attempt(partial(wire.exchange, plan.pool, plan.command), None)
-    return Seen(at, plan, found, identity) if found is not None else nothing(at, variant, identity)
+    return Seen(at, plan, found, identity) if found is not None else entries.nothing(at, variant, identity)
 
 
 def look_many(
@@ -114,11 +114,6 @@ def look_many(
     words = dict.fromkeys(word for plan in plans for word in plan.words)
     found = asking.attempt(partial(wire.exchange, pool, wire.pack_read(words)), None)
     if found is None:
-        return [nothing(at, variant, identity) for variant in variants]
+        return [entries.nothing(at, variant, identity) for variant in variants]
     there = dict(zip(words, found, strict=True))
     return [Seen(at, plan, [there[word] for word in plan.words], identity) for plan in plans]
-
-
-def nothing(at: float, variant: Variant, identity: str) -> Read:
-    """Find nothing: the server is out."""
-    return Read(at, None, (None,) * (1 + len(variant.scopes)), identity)
