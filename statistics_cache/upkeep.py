@@ -134,8 +134,8 @@ def sweep(declarations: Declarations, changed: Changed, out: Out) -> int:
         if declaration.name in cleared:
             _unswept[home] = ""
             move_hot(home[0], {declaration.name: [EVERY_SCOPE]})
-        if home in _unswept:
-            done = unless_out(out, home[0], sweeping.sweep, declaration, _unswept[home])
+        if (after := _unswept.get(home)) is not None:
+            done = unless_out(out, home[0], sweeping.sweep, declaration, after)
             swept += note_swept(home, done)
     return swept
 
@@ -145,7 +145,7 @@ def note_swept(home: tuple[str, str], done: sweeping.Swept | None) -> int:
     if done is None:
         return 0
     if done.last is None:
-        del _unswept[home]
+        _unswept.pop(home, None)  # another thread's tick may have ended first
     else:
         _unswept[home] = done.last
     return done.deleted

@@ -22,6 +22,7 @@ from statistics_cache.api import Statistic
 from statistics_cache.broker import queue
 from statistics_cache.cold import changelog, proving
 from statistics_cache.cold import rows as cold
+from statistics_cache.cold.sweeping import Swept
 from statistics_cache.entry import Generations
 from statistics_cache.hot import entries as hot
 from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
@@ -688,3 +689,8 @@ def test_a_failure_meanwhile_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(queue, "keep_note", fail_elsewhere)
     assert refreshed() == "blocked"
     assert Computed.of("shelf") == 2
+
+
+def test_ticks_that_end_a_sweep_together_both_end() -> None:
+    """Of two threads whose ticks swept the same statistic, the one that ends last finds it ended."""
+    assert upkeep.note_swept(("default", "tests.stock"), Swept(2, None)) == 2
