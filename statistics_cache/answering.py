@@ -8,6 +8,7 @@ from . import computing, reading
 from .cold import rows as cold
 from .cold.transactions import in_transaction
 from .conf import may_serve
+from .declaring.consistency import Consistency
 from .declaring.declaration import Declaration, Variant
 from .entry import Answer, Search, State, Tier
 from .hot import counters
@@ -26,33 +27,39 @@ def value(declaration: Declaration[..., T], variant: Variant) -> T:
     return noted(declaration, settle(declaration, variant, ended)).value
 
 
-def answer(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:
+def answer(declaration: Declaration[..., T], variant: Variant, consistency: Consistency | None = None) -> Answer[T]:
     """Give a value with its provenance."""
-    ended = reading.search(declaration, variant, None)
+    ended = reading.search(declaration, variant, None, consistency)
     if (fresh := ended.fresh) is not None:
         note(declaration, "hit", fresh.copy.tier)
         return fresh.answer()
-    return noted(declaration, settle(declaration, variant, ended))
+    return noted(declaration, settle(declaration, variant, ended, consistency=consistency))
 
 
-def answer_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Answer[T]]:
+def answer_many(
+    declaration: Declaration[..., T], variants: Sequence[Variant], consistency: Consistency | None = None
+) -> list[Answer[T]]:
     """Answer for each variant: one round trip, one statement for what is missing there, a compute for what is left."""
-    answers, errors = settle_many(declaration, variants)
+    answers, errors = settle_many(declaration, variants, consistency=consistency)
     if errors:
         raise errors[0]
     return [noted(declaration, each) for each in answers]
 
 
 def settle_many(
-    declaration: Declaration[..., T], variants: Sequence[Variant], *, takes_stale: bool = True
+    declaration: Declaration[..., T],
+    variants: Sequence[Variant],
+    *,
+    takes_stale: bool = True,
+    consistency: Consistency | None = None,
 ) -> tuple[list[Answer[T]], list[Exception]]:
     """Settle each variant, in order: a failure keeps no other from its own answer."""
     answers: list[Answer[T]] = []
     errors: list[Exception] = []
-    found = reading.search_many(declaration, variants, None if takes_stale else False)
+    found = reading.search_many(declaration, variants, None if takes_stale else False, consistency)
     for variant, ended in zip(variants, found, strict=True):
         try:
-            answers.append(settle(declaration, variant, ended, takes_stale=takes_stale))
+            answers.append(settle(declaration, variant, ended, takes_stale=takes_stale, consistency=consistency))
         except Exception as error:  # noqa: BLE001  (given to the caller, who raises the first)
             errors.append(error)
     return answers, errors
@@ -77,12 +84,17 @@ def note(declaration: Declaration[..., Any], outcome: Outcome, tier: Tier | None
 
 
 def settle(
-    declaration: Declaration[..., T], variant: Variant, ended: Search[T], *, takes_stale: bool = True
+    declaration: Declaration[..., T],
+    variant: Variant,
+    ended: Search[T],
+    *,
+    takes_stale: bool = True,
+    consistency: Consistency | None = None,
 ) -> Answer[T]:
     """Give what a search found fresh, or stale where that is allowed, else have it computed, once for all who ask."""
     if (fresh := ended.fresh) is not None:
         return fresh.answer()
-    look = partial(reading.search, declaration, variant)
+    look = partial(reading.search, declaration, variant, consistency=consistency)
     given = computing.settle(declaration, variant, ended, look, takes_stale=takes_stale)
     if given.tier == "computed" and in_transaction(cold.alias_of(declaration)):
         reading.look_again(declaration, variant)
@@ -90,13 +102,18 @@ def settle(
 
 
 def answer_at_once(
-    declaration: Declaration[..., T], variant: Variant, allow_stale: bool | None = None, *, on_miss: bool = False
+    declaration: Declaration[..., T],
+    variant: Variant,
+    allow_stale: bool | None = None,
+    consistency: Consistency | None = None,
+    *,
+    on_miss: bool = False,
 ) -> Answer[T] | None:
     """Give what the cache has, fresh, or stale where that is allowed; None otherwise. Never computes.
 
     What is given stale is refreshed by a worker, and so is a miss if the caller says so.
     """
-    ended = reading.search(declaration, variant, allow_stale)
+    ended = reading.search(declaration, variant, allow_stale, consistency)
     found = ended.found
     given = found if found and (found.state == "fresh" or may_serve(declaration, found, allow_stale)) else None
     if ended.fresh is None and (given or on_miss):

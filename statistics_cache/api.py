@@ -14,6 +14,7 @@ from .changing import byhand, receiving
 from .changing.byhand import Tier
 from .cold import rows as cold
 from .conf import limits, max_parameters
+from .declaring.consistency import Consistency, check_consistency, take_consistency
 from .declaring.declaration import Declaration, check_name
 from .declaring.durations import check_busy, check_durations
 from .declaring.functions import read_function
@@ -85,35 +86,50 @@ class Statistic(Generic[P, T]):
     @overload
     def answer(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]: ...
     @overload
-    def answer(self, *args: Any, wait: Literal[True], **kwargs: Any) -> Answer[T]: ...
+    def answer(
+        self, *args: Any, wait: Literal[True], consistency: Consistency | None = ..., **kwargs: Any
+    ) -> Answer[T]: ...
     @overload
-    def answer(self, *args: Any, wait: bool, **kwargs: Any) -> Answer[T] | None: ...
+    def answer(
+        self, *args: Any, wait: bool, consistency: Consistency | None = ..., **kwargs: Any
+    ) -> Answer[T] | None: ...
+    @overload
+    def answer(self, *args: Any, consistency: Consistency | None, **kwargs: Any) -> Answer[T]: ...
     def answer(self, *args: Any, **kwargs: Any) -> Answer[T] | None:
         """Give a value as a call does, with its provenance. With `wait=False` never compute: a miss gives None and
-        is computed by a worker."""
-        wait = kwargs.pop("wait", True)
+        is computed by a worker. With `consistency="committed"` it lacks nothing that was committed before: the database
+        is asked, by one statement, and what changed since is computed, whatever policy allows."""
+        wait, consistency = kwargs.pop("wait", True), take_consistency(kwargs)
         variant = self.declaration.variant(args, kwargs)
         if wait:
-            return answering.answer(self.declaration, variant)
-        return answering.answer_at_once(self.declaration, variant, on_miss=True)
+            return answering.answer(self.declaration, variant, consistency)
+        return answering.answer_at_once(self.declaration, variant, consistency=consistency, on_miss=True)
 
     @overload
     def get(self, *args: P.args, **kwargs: P.kwargs) -> T | None: ...
     @overload
-    def get(self, *args: Any, allow_stale: bool | None, **kwargs: Any) -> T | None: ...
+    def get(
+        self, *args: Any, allow_stale: bool | None, consistency: Consistency | None = ..., **kwargs: Any
+    ) -> T | None: ...
+    @overload
+    def get(self, *args: Any, consistency: Consistency | None, **kwargs: Any) -> T | None: ...
     def get(self, *args: Any, **kwargs: Any) -> T | None:
-        """Give what the cache has, None for a miss; never computes. `allow_stale=None` allows stale values where
+        """Give what is stored, None for a miss; never computes. `allow_stale=None` allows stale values where
         `stale_ttl` is above `ttl`; one that is given is refreshed by a worker."""
-        allow_stale = kwargs.pop("allow_stale", None)
-        found = answering.answer_at_once(self.declaration, self.declaration.variant(args, kwargs), allow_stale)
+        allow_stale, consistency = kwargs.pop("allow_stale", None), take_consistency(kwargs)
+        variant = self.declaration.variant(args, kwargs)
+        found = answering.answer_at_once(self.declaration, variant, allow_stale, consistency)
         return found.value if found else None
 
-    def get_many(self, variants: Iterable[Mapping[str, Any]]) -> list[Answer[T]]:
+    def get_many(
+        self, variants: Iterable[Mapping[str, Any]], consistency: Consistency | None = None
+    ) -> list[Answer[T]]:
         """Answer for each mapping of parameters, in order: one cache round trip, one statement for what is missing
         there, and a compute for each that is left."""
+        said = take_consistency({"consistency": consistency})
         given = self.declaration.mappings("get_many", variants)
         wanted = [self.declaration.variant((), dict(parameters)) for parameters in given]
-        return answering.answer_many(self.declaration, wanted)
+        return answering.answer_many(self.declaration, wanted, said)
 
     def is_fresh(self, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Tell whether the cache holds a fresh value."""
@@ -218,6 +234,7 @@ def statistic(
     using: str | None = None,
     visible_to: Callable[[Any], bool] | None = None,
     capture: CaptureBy | None = None,
+    consistency: Consistency = "delivered",
 ) -> Callable[[Callable[P, T]], Statistic[P, T]]:
     """Declare a typed function of a module as a statistic; always with parentheses.
 
@@ -232,6 +249,7 @@ def statistic(
     Celery is told. `using` is the database of its rows and sources. `visible_to` takes a user and tells whether the
     admin shows them this statistic at all; None shows it to everybody who may view entries. `capture` says how changes
     of its sources are seen: by Django's "signals" or by "triggers" of the database; None means the setting CAPTURE.
+    `consistency="committed"` has each read ask the database, so that no answer lacks what was committed before it.
     Raises DeclarationError, naming what is wrong and the cure.
     """
     if refused:
@@ -264,6 +282,7 @@ def statistic(
                     using=using,
                     visible_to=check_visible_to(visible_to),
                     capture=check_capture(capture),
+                    consistency=check_consistency(consistency),
                     max_parameters=max_parameters,
                 )
             )

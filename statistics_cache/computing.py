@@ -245,7 +245,12 @@ def compute(
 def may_start(declaration: Declaration[..., Any], captured: Capture) -> bool:
     """Tell whether a search that found no generations can have some: who only reads what is not there makes none."""
     is_known = captured.identity is not None and captured.identity == known.in_force(cold.alias_of(declaration))
-    return is_known and not asking.breaker.is_open and not in_transaction(cold.alias_of(declaration))
+    return (
+        is_known
+        and declaration.consistency != "committed"
+        and not asking.breaker.is_open
+        and not in_transaction(cold.alias_of(declaration))
+    )
 
 
 def may_share(declaration: Declaration[..., Any], captured: Capture) -> bool:
@@ -396,8 +401,9 @@ def capture(declaration: Declaration[..., Any], variant: Variant) -> Search[Any]
 
 
 def hot_tokens_of(declaration: Declaration[..., Any], variant: Variant, identity: str | None) -> tuple[int, ...] | None:
-    """Give the hot generations of now, begun where they are missing; None while there is no hot tier, or it is out."""
-    if identity is None:
+    """Give the hot generations of now, begun where they are missing; None while there is no hot tier, or it is out, and
+    for a statistic whose readers always ask the database."""
+    if identity is None or declaration.consistency == "committed":
         return None
     return (
         hot.read(declaration, variant, identity).tokens or generations.start_tokens(declaration, [variant], identity)[0]

@@ -16,6 +16,7 @@ from .cold import rows as cold
 from .cold.proving import Pair
 from .cold.transactions import after_commit_together, has_changed, has_suspects, in_transaction, is_dirty, mark
 from .conf import Settings, allows_old, limits_of, settings
+from .declaring.consistency import Consistency
 from .declaring.declaration import Declaration, Variant
 from .entry import (
     Copy,
@@ -40,14 +41,19 @@ EARLY = 0.5  # the part of the proof interval after which readers begin to prove
 STEEPNESS = 8  # of the rise from 0 at EARLY to 1 at the end: 0.4 % of reads at three quarters, 43 % at 95 %
 
 
-def search(declaration: Declaration[..., T], variant: Variant, allow_stale: bool | None = False) -> Search[T]:
+def search(
+    declaration: Declaration[..., T],
+    variant: Variant,
+    allow_stale: bool | None = False,
+    consistency: Consistency | None = None,
+) -> Search[T]:
     """Look for a variant: in the hot tier alone if a hit is there that is fresh.
 
     Or one that is only old, for an answer that may be stale (`conf.may_serve`): not for who would compute, and so asks
-    the database first.
+    the database first. `consistency` is what the caller says of it.
     """
     conf = settings()
-    if (other := other_search(declaration, conf)) is not None:
+    if (other := other_search(declaration, conf, consistency)) is not None:
         return other(declaration, variant)
     if underway.suspects(declaration, variant):
         return search_proved(declaration, [variant])[0]
@@ -58,13 +64,16 @@ def search(declaration: Declaration[..., T], variant: Variant, allow_stale: bool
 
 
 def search_many(
-    declaration: Declaration[..., T], variants: Sequence[Variant], allow_stale: bool | None = False
+    declaration: Declaration[..., T],
+    variants: Sequence[Variant],
+    allow_stale: bool | None = False,
+    consistency: Consistency | None = None,
 ) -> list[Search[T]]:
     """Look for variants as `search` does: all in one round trip, those that are no hit there in one statement."""
     conf = settings()
-    if (other := other_search(declaration, conf)) is not None:
-        if other is search_in_transaction:
-            return search_all_in_transaction(declaration, variants)
+    if (other := other_search(declaration, conf, consistency)) is not None:
+        if (together := TOGETHER.get(other)) is not None:
+            return together(declaration, variants)
         return [other(declaration, variant) for variant in variants]
     if any(underway.suspects(declaration, variant) for variant in variants):
         return search_proved(declaration, variants)
@@ -76,7 +85,9 @@ def search_many(
     return [by_itself(hit, seen) if hit else next(further) for hit, seen in zip(hits, looks, strict=True)]
 
 
-def other_search(declaration: Declaration[..., Any], conf: Settings) -> Callable[..., Search[Any]] | None:
+def other_search(
+    declaration: Declaration[..., Any], conf: Settings, consistency: Consistency | None = None
+) -> Callable[..., Search[Any]] | None:
     """Give what to search by where the hot tier is not to be asked first; None where it is, which is nearly always."""
     if not conf.ENABLED:
         return search_nothing
@@ -84,8 +95,11 @@ def other_search(declaration: Declaration[..., Any], conf: Settings) -> Callable
         return search_nothing
     if underway.running() is not None:
         return search_inside
+    is_committed = (consistency or declaration.consistency) == "committed"
     if has_suspects() and is_dirty(cold.alias_of(declaration), declaration.name):
-        return search_dirty
+        return search_nothing if is_committed else search_dirty
+    if is_committed:
+        return search_committed
     if declaration in BY_TRIGGERS and in_transaction(cold.alias_of(declaration)):
         return search_in_transaction
     return None
@@ -290,6 +304,8 @@ def promote(declaration: Declaration[..., Any], variant: Variant, ended: Search[
 
 def look_again(declaration: Declaration[..., Any], variant: Variant) -> None:
     """After the commit, search for a variant once more, for its promotion: all of one commit together."""
+    if declaration.consistency == "committed":  # what is hot of it is for nobody
+        return
     name = f"{declaration.fingerprint} {variant.key}"
     after_commit_together(cold.alias_of(declaration), search_for_all, name, (declaration, variant))
 
@@ -314,7 +330,8 @@ def search_without_database(declaration: Declaration[..., T], variant: Variant, 
 
 
 def search_nothing(_: Declaration[..., T], __: Variant) -> Search[T]:
-    """While the app is disabled, or what changed meanwhile is not made good, find nothing."""
+    """Find nothing: while the app is disabled, or what changed meanwhile is not made good, and where nothing is to be
+    given that this transaction has changed."""
     return Search(None)
 
 
@@ -340,6 +357,44 @@ def search_all_in_transaction(declaration: Declaration[..., T], variants: Sequen
     """Find so of several variants, by one statement."""
     nothing = hot.Read(microseconds(time()), None, (None,), known.in_force(cold.alias_of(declaration)))
     return search_cold(declaration, variants, [nothing] * len(variants))
+
+
+def search_committed(declaration: Declaration[..., T], variant: Variant) -> Search[T]:
+    """Find only what lacks nothing that was committed before, by one statement, whatever the hot tier says or does."""
+    return search_all_committed(declaration, [variant])[0]
+
+
+def search_all_committed(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:
+    """Find so of several variants, by one statement; nothing hot is read, begun or promoted.
+
+    (Note [What was committed])
+    """
+    nothing = hot.Read(microseconds(time()), None, (None,), None)
+    taken = mark(cold.alias_of(declaration), declaration.name)
+    proofs = checking.prove(declaration, variants) if variants else {}
+    counters.flush_now_and_then()
+    if proofs is None:
+        return [Search(None)] * len(variants)
+    found = []
+    for variant in variants:
+        ended = judged(declaration, variant, nothing, proofs[variant.key], taken)
+        found.append(
+            proved(declaration, variant, ended) if underway.suspects(declaration, variant) else unlacking(ended)
+        )
+    return found
+
+
+def unlacking(ended: Search[T]) -> Search[T]:
+    """Take what lacks a change for expired, which no policy allows."""
+    if ended.found is None or not ended.found.is_changed:
+        return ended
+    return ended._replace(found=ended.found._replace(state="expired", reason="source"))
+
+
+TOGETHER: dict[Callable[..., Search[Any]], Callable[..., list[Search[Any]]]] = {
+    search_in_transaction: search_all_in_transaction,
+    search_committed: search_all_committed,
+}
 
 
 def search_proved(declaration: Declaration[..., T], variants: Sequence[Variant]) -> list[Search[T]]:
@@ -368,6 +423,15 @@ def search_inside(declaration: Declaration[..., T], variant: Variant) -> Search[
         return Search(None)
     underway.use(declaration, variant, found.copy.computed_at)
     return Search(found)
+
+
+# Note [What was committed]
+# The statement that reads the row adds up the log in the same snapshot, which is taken after the read began. Whoever
+# committed a change of the source before that has its log row in it, so equal sums mean that the value holds it; no
+# delivery, cache or clock has a part in that. Where the sums differ the caller computes, from what is committed by
+# then. A value that is only old lacks nothing, and is given as stale where policy allows that; one whose source changed
+# is not, for nobody knows what it lacks. With signals the log row of a plain model's save in autocommit commits after
+# the row itself: triggers, `StatisticsSource` and transactions have one commit for both.
 
 
 # Note [Old by itself]

@@ -16,6 +16,7 @@ from tests.interleaving.actors import SUBJECT, reader, refresher, snapshot_taker
 from tests.interleaving.broken import ANY_ORDER, BROKEN, HARMLESS, MUTANTS, RULE_V, Broken
 from tests.interleaving.broken_parts import PARTS
 from tests.interleaving.casts import (
+    COMMITTED,
     COMPANIONS,
     COMPUTES,
     MOVING,
@@ -100,6 +101,14 @@ def casts_of(name: str, exhaustive: bool) -> Iterator[tuple[str, Cast]]:
 def test_what_is_only_old_keeps_the_promise(name: str, check: Check) -> None:
     """What the hot tier gives as stale by its age alone holds all that was delivered, and nothing that was cleared."""
     found = check(f"old: {name}", OLD[name]())
+    assert found.fault is None, str(found)
+    assert not found.is_cut
+
+
+@pytest.mark.parametrize("name", COMMITTED)
+def test_what_is_committed_is_never_lacking(name: str, check: Check) -> None:
+    """An answer with `consistency="committed"` holds all that was committed before it was asked for, stale or not."""
+    found = check(f"committed: {name}", COMMITTED[name]())
     assert found.fault is None, str(found)
     assert not found.is_cut
 

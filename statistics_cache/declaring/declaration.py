@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from statistics_cache.exceptions import DeclarationError, ParameterError, PayloadError
 
+from .consistency import Consistency
 from .fingerprint import fingerprint
 from .keys import CLEARED, INVALIDATED, entry_key, filter_scope, scope_text
 from .parameters import Parameters, plain_identity, short
@@ -113,6 +114,7 @@ class Declaration(Generic[P, T]):
     using: str | None = None
     visible_to: Callable[[Any], bool] | None = None
     capture: CaptureBy | None = None
+    consistency: Consistency = "delivered"
     remembered: OrderedDict[Any, Variant] = field(default_factory=OrderedDict, repr=False)
     run: Any = field(init=False, repr=False)
 

@@ -18,7 +18,9 @@ from statistics_cache.exceptions import DeclarationError, ParameterError
 from .plain import Plain
 from .roundtrip import Kept, NotEqual, holds_nul, keep, read
 
-RESERVED = frozenset({"allow_stale", "result", "token", "wait", "tier"})  # arguments of the verbs themselves
+RESERVED = frozenset(
+    {"allow_stale", "consistency", "result", "token", "wait", "tier"}
+)  # arguments of the verbs themselves
 PLAIN = frozenset({str, int, bool, NoneType})  # values that can be told apart by type and equality alone
 MAX_GRID = 1_000  # variants that `hydrate=True` may name; more wants a list or a callable that chooses
 VARIADIC: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}

@@ -30,6 +30,7 @@ def none() -> None: ...
 def anything() -> Any: ...
 def reserved_wait(wait: bool) -> int: ...  # type: ignore[empty-body]
 def reserved_tier(tier: str) -> int: ...  # type: ignore[empty-body]
+def reserved_consistency(consistency: str) -> int: ...  # type: ignore[empty-body]
 def reserved_token(token: str) -> int: ...  # type: ignore[empty-body]
 def reserved_result(result: str) -> int: ...  # type: ignore[empty-body]
 def reserved_stale(allow_stale: bool) -> int: ...  # type: ignore[empty-body]
@@ -66,6 +67,7 @@ REFUSED = [
     (anything, "may be None"),
     (reserved_wait, "'wait' is an argument"),
     (reserved_tier, "'tier' is an argument"),
+    (reserved_consistency, "'consistency' is an argument"),
     (reserved_token, "'token' is an argument"),
     (reserved_result, "'result' is an argument"),
     (reserved_stale, "'allow_stale' is an argument"),

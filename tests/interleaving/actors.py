@@ -163,10 +163,10 @@ def give(answer: Answer[list[int]] | None) -> None:
         perform("answered", Given(frozenset(answer.value), answer.state, answer.reason, age))
 
 
-def read(call: Callable[[], Answer[list[int]] | None], times: int = 1) -> None:
+def read(call: Callable[[], Answer[list[int]] | None], times: int = 1, is_committed: bool = False) -> None:
     """Ask, and hold each answer against the promise."""
     for _ in range(times):
-        perform("begin")
+        perform("begin", is_committed)
         give(call())
 
 
@@ -187,6 +187,24 @@ def call(asked: Statistic[..., Any], **part: bool) -> Answer[list[int]]:
 def caller(name: str = "caller", process: str = "", asked: Statistic[..., Any] = SUBJECT, **part: bool) -> Actor:
     """Call: take what is fresh, else compute it, once for all."""
     return Actor(name, partial(read, partial(call, asked, **part)), process, leases=True)
+
+
+def committed_reader(name: str = "committed reader", times: int = 1) -> Actor:
+    """Take what is stored and lacks nothing that was committed before."""
+    asked = partial(SUBJECT.answer, RED, wait=False, consistency="committed")
+    return Actor(name, partial(read, asked, times, is_committed=True))
+
+
+def call_committed() -> Answer[list[int]]:
+    """Take what is fresh and lacks nothing that was committed before, else compute it, once for all."""
+    declaration, variant = SUBJECT.declaration, SUBJECT.declaration.variant((RED,), {})
+    found = reading.search(declaration, variant, consistency="committed")
+    return answering.settle(declaration, variant, found, takes_stale=False, consistency="committed")
+
+
+def committed_caller(name: str = "committed caller", process: str = "") -> Actor:
+    """Call so."""
+    return Actor(name, partial(read, call_committed, is_committed=True), process, leases=True)
 
 
 def worker(name: str = "worker") -> Actor:

@@ -392,6 +392,16 @@ PROVE = """    proofs = checking.prove(declaration, variants) or {}
 """
 
 
+def ask_the_hot_tier_first(patch: Patch) -> None:
+    """Read what is to lack no commit as anything else is read."""
+    patch.setattr(reading, "search_committed", partial(reading.search, consistency="delivered"))
+
+
+def give_what_lacks_a_commit(patch: Patch) -> None:
+    """Give as stale what the proof shows to be changed."""
+    patch.setattr(reading, "unlacking", lambda ended: ended)
+
+
 def of(world: Callable[[], World], *makers: Callable[[], Actor]) -> Callable[[], Cast]:
     """Give a cast, to be made when the patch is in force."""
     return lambda: Cast([make() for make in makers], world())
@@ -435,6 +445,18 @@ BROKEN = [
         "P1/P3",
         compare_no_tokens,
         of(casts.aged_twice, actors.clearer, reader, partial(reader, "second reader")),
+    ),
+    Broken(
+        "a committed read takes a hot copy",
+        "P1/P3",
+        ask_the_hot_tier_first,
+        of(casts.warm, dead, actors.committed_reader),
+    ),
+    Broken(
+        "a committed read gives what has changed",
+        "committed",
+        give_what_lacks_a_commit,
+        of(casts.warm, dead, actors.committed_reader),
     ),
     Broken("follower as is", "P1/P3", follow_blindly, of(casts.started, writer, caller, follower)),
     Broken(

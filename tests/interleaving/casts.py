@@ -217,6 +217,18 @@ OLD: dict[str, Callable[[], Cast]] = {
     "failover": lambda: Cast([actors.writer(2), actors.failover(), actors.reader()], aged()),
 }
 
+# Who asks for what is committed, while nobody delivers it, or the cache goes back.
+COMMITTED: dict[str, Callable[[], Cast]] = {
+    "dead writer": lambda: Cast([actors.dead_writer(), actors.committed_reader(times=2), refresher()], warm()),
+    "caller": lambda: Cast([actors.dead_writer(), actors.committed_caller(), reader()], warm()),
+    "follower": lambda: Cast(
+        [actors.dead_writer(), caller(), actors.committed_caller("follower", process="caller")], started()
+    ),
+    "failover": lambda: Cast([second(), actors.failover(), actors.committed_reader()], changed()),
+    "fold": lambda: Cast([second(), actors.folder(), actors.committed_reader(times=2)], changed()),
+    "worker": lambda: Cast([actors.dead_writer(), actors.worker(), actors.committed_reader()], aged()),
+}
+
 # What is searched to the end in every run of the suite: a minute in all, so each as small as its law allows.
 SMALL: dict[str, Callable[[], Cast]] = {
     "nobody": trio(caller, "nobody", changed),

@@ -12,10 +12,14 @@ CLEARED = 200  # erasures after which no earlier value is given, not even as sta
 
 
 class Reading(NamedTuple):
-    """An answer that an actor waits for: what had been delivered, and at what time, when it began."""
+    """An answer that an actor waits for: what had been delivered, and at what time, when it began.
+
+    Where the actor asks for what `is_committed`, it is what had been committed, whatever becomes of the cache.
+    """
 
     delivered: frozenset[int]
     began: float
+    is_committed: bool = False
 
 
 def counted(marks: frozenset[int], *, is_told: bool) -> frozenset[int]:
@@ -55,9 +59,10 @@ class Notes(NamedTuple):
         """Note that a change's delivery is done."""
         return self._replace(delivered=self.delivered | {change})
 
-    def begin(self, actor: int, now: float) -> "Notes":
+    def begin(self, actor: int, now: float, is_committed: bool = False) -> "Notes":
         """Note that an actor begins to read."""
-        return self._replace(readings=(*self.readings, (actor, Reading(self.delivered, now))))
+        there = frozenset(change for change, _ in self.commits) if is_committed else self.delivered
+        return self._replace(readings=(*self.readings, (actor, Reading(there, now, is_committed))))
 
     def end(self, actor: int) -> "Notes":
         """Forget a reading."""
@@ -66,7 +71,8 @@ class Notes(NamedTuple):
     def lose(self) -> "Notes":
         """Note that the cache went back: what it was told since counts as not delivered, for readings under way too."""
         readings = tuple(
-            (actor, reading._replace(delivered=reading.delivered & self.kept)) for actor, reading in self.readings
+            (actor, reading if reading.is_committed else reading._replace(delivered=reading.delivered & self.kept))
+            for actor, reading in self.readings
         )
         return self._replace(delivered=self.delivered & self.kept, readings=readings)
 
@@ -84,6 +90,8 @@ class Notes(NamedTuple):
         uncommitted = given.changes - {change for change, _ in self.commits}
         if (given.state == "fresh" or given.reason == "age") and missing:  # what is only old is current
             return f"P1/P3: marked {given.reason or 'fresh'} without {sorted(missing)}"
+        if missing and dict(self.readings)[actor].is_committed:
+            return f"committed: {given.state} without {sorted(missing)}"
         if any(change > CLEARED for change in missing):
             return f"P4: what {sorted(missing)} cleared came back"
         if uncommitted:

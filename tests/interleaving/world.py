@@ -285,7 +285,7 @@ def tell(world: World, actor: int, kind: str, args: tuple[Any, ...]) -> tuple[An
     notes = world.notes
     match kind:
         case "begin":
-            notes = notes.begin(actor, world.clock)
+            notes = notes.begin(actor, world.clock, *args)
         case "delivered":
             notes = notes.deliver(args[0])
         case "answered":
