@@ -39,6 +39,7 @@ class Settings(BaseModel):
     CACHE_ALIAS: str = Field("default", description="The entry of CACHES that is the hot tier.")
     KEY_PREFIX: str = Field("statistics", pattern=r"^[\w.:-]{1,20}$", description="The start of every hot key.")
     CAPTURE: CaptureBy = Field("signals", description="How changes are seen where nothing else is declared.")
+    NOTIFY: bool = Field(default=False, description="True has PostgreSQL tell `statistics_listen` of each change.")
     TTL: Seconds = Field(300, description="The age below which an entry is fresh.")
     STALE_TTL: Seconds = Field(3600, description="The age below which an entry may be served at all.")
     PROOF_INTERVAL: Seconds = Field(30, description="How long a hot entry is believed without asking the database.")
@@ -99,6 +100,14 @@ def default_capture() -> CaptureBy:
         return settings().CAPTURE
     except SettingsError:
         return "signals"
+
+
+def wants_notices() -> bool:
+    """Give the setting NOTIFY; while the settings are wrong, its default."""
+    try:
+        return settings().NOTIFY
+    except SettingsError:
+        return False
 
 
 def read_settings(given: object) -> Settings:

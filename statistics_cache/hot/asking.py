@@ -138,6 +138,13 @@ def deliver_what_is_left() -> None:
         ask(deliver_again, None)
 
 
+def try_again() -> bool:
+    """Deliver what is still undelivered, also if the server is only now found to answer; tell whether some is left."""
+    if _undelivered:
+        ask(deliver_again, None)
+    return bool(_undelivered)
+
+
 def bump_one(cache: BaseCache, name: str) -> bool:
     """Move one generation; what cannot be moved is deleted, for then it is unknown: a full server allows that."""
     try:

@@ -13,9 +13,11 @@ from statistics_cache.changing.statements import quiet
 from statistics_cache.changing.watching import Watch
 from statistics_cache.cold import changelog, tables
 from statistics_cache.cold import rows as cold
+from statistics_cache.conf import wants_notices
 from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.declaring.keys import EVERY_SCOPE
 from statistics_cache.identity.facts import Place
+from statistics_cache.models import StatisticInvalidation
 
 from . import postgresql, sqlite
 from .describing import Definition, Unfit, Watched, declared_on, watched_on
@@ -64,6 +66,11 @@ def look(alias: str) -> State:
                 expected |= {each.place: each for each in dialect.definitions(connection, watched)}
         except Unfit as error:
             unfit[watched] = str(error)
+    if expected and wants_notices():
+        try:
+            expected |= {each.place: each for each in dialect.notices(connection)}
+        except Unfit as error:
+            unfit[Watched(StatisticInvalidation, ())] = str(error)
     return State(expected, dialect.found_in(connection), unfit)
 
 
@@ -123,6 +130,8 @@ def all_sql(alias: str) -> list[str]:
             sql += [
                 each for definition in dialect.definitions(connection, watched, ours=False) for each in definition.sql
             ]
+    if sql and wants_notices():
+        sql += [each for definition in dialect.notices(connection, ours=False) for each in definition.sql]
     return list(dict.fromkeys(sql))
 
 
@@ -136,8 +145,8 @@ def install(alias: str) -> list[str]:
         declared = declared_on(alias)
         fit = [each for each in declared if not any(watches(watched, each) for watched in state.unfit)]
         blocked = changelog.blocked(alias).exclude(statistic__in=[each.name for each in declared if each not in fit])
-        is_gap = bool(state.wrong) or blocked.exists()
-        if is_gap or state.left_over:
+        is_gap = any(each.pieces for each in state.wrong) or blocked.exists()
+        if is_gap or state.wrong or state.left_over:
             with transaction.atomic(using=alias):
                 run(alias, statements(connections[alias], state))
                 run(alias, dialect_of(connections[alias]).sweep_sql(connections[alias]))

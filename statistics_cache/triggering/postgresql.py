@@ -14,13 +14,21 @@ from statistics_cache.models import StatisticInvalidation
 from .describing import PREFIX, Definition, Unfit, Watched
 from .functions import EVENTS, NEW, OLD, body_of, events_of, quote, unspelt
 
-__all__ = ["definitions", "drop_sql", "found_in", "sweep_sql", "unspelt"]
+__all__ = ["definitions", "drop_sql", "found_in", "notices", "sweep_sql", "unspelt"]
+
+CHANNEL = "statistics_cache"  # where notices are sent; their text is a statistic's name
 
 BITS = {"INSERT": 4, "DELETE": 8, "UPDATE": 16, "TRUNCATE": 32}  # of pg_trigger.tgtype: after, for each statement
 BODY = "$statistics_cache$"
 CONFIG = ("search_path=pg_catalog, pg_temp", "standard_conforming_strings=on")
 MAX_NAME = 63  # bytes of a name
 KEPT_NAME = 32  # bytes of a table's name in that of its function, where all of it is too long
+NOTICE_BODY = f"""
+BEGIN
+    PERFORM pg_notify('{CHANNEL}', statistic) FROM (SELECT DISTINCT statistic FROM {NEW}) changed;
+    RETURN NULL;
+END
+"""
 LOG_SQL = """
     SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.oid = to_regclass(%s)
@@ -82,6 +90,18 @@ def definitions(connection: Any, watched: Watched, ours: bool = True) -> list[De
             sql = (*made, *trigger_sql(event, trigger, relation, function))
             found.append(Definition(relation, trigger, sql, text, tuple(pieces)))
     return found
+
+
+def notices(connection: Any, ours: bool = True) -> list[Definition]:
+    """Give the trigger of the log that notifies at COMMIT of each statistic that has changed. Raises Unfit."""
+    if (log := log_of(connection)) is None:
+        return []
+    [relation] = relations_of(connection, StatisticInvalidation, log[0], ours)
+    function = f"{quote(log[0])}.{quote(function_name(StatisticInvalidation._meta.db_table))}()"
+    name = f"{PREFIX}notify"
+    text = text_of_trigger(function, BITS["INSERT"], references("INSERT"), NOTICE_BODY, CONFIG)
+    sql = (*function_sql(function, NOTICE_BODY), *trigger_sql("INSERT", name, relation, function))
+    return [Definition(relation, name, sql, text)]
 
 
 def relations_of(connection: Any, table: type[Model], schema: str, ours: bool) -> list[str]:

@@ -187,6 +187,11 @@ def definitions(_: Any, watched: Watched, **__: bool) -> list[Definition]:
     return found
 
 
+def notices(*_: Any, **__: Any) -> list[Definition]:
+    """Give no trigger: there is nobody to notify."""
+    return []
+
+
 def trigger(
     table: type[Model], event: str, timing: str, pieces: Sequence[tuple[Watch, str]], cause: str, kind: str = ""
 ) -> Definition:
