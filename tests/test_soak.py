@@ -30,6 +30,20 @@ def test_a_write_that_is_not_logged_is_caught() -> None:
     assert "due was change" in done.stdout
 
 
+def test_what_other_programs_write_is_noticed_by_triggers() -> None:
+    """P1 to P3 for a program that writes by SQL alone: within PROOF_INTERVAL, at once where the database is asked."""
+    done = soak("--capture", "triggers", "--seconds", "3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "violations 0, errors 0"
+
+
+def test_a_trigger_that_somebody_removes_is_caught() -> None:
+    """Without the trigger of one event an old value is proved, and given as fresh."""
+    done = soak("--capture", "triggers", "--seconds", str(PATIENCE), "--broken", "trigger")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "violation: soak." in done.stdout
+
+
 def test_two_sites_on_one_cache_are_told_nothing_of_each_other() -> None:
     """Each has a database and an oracle of its own: every value it is given is its own, and keeps every promise."""
     done = soak("--seconds", "15", "--sites", "2")

@@ -1,6 +1,7 @@
 """`python -m tests.soak --minutes N --seed S`: exit code 0 if every answer kept every promise."""
 
 import argparse
+import os
 import sys
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
@@ -13,13 +14,14 @@ if TYPE_CHECKING:
     from tests.soak.crew import Crew
 
 PROGRESS = 10  # seconds between two lines on a terminal
-BROKEN = "'changed', 'check', 'delivery', 'proof', 'identity' or 'epoch'"
+BROKEN = "'changed', 'check', 'delivery', 'proof', 'identity', 'epoch' or 'trigger'"
 LOOK = 0.1  # seconds until it is looked again whether all are working
 
 
 def main() -> int:
     """Run for as long as is said."""
     arguments = read_arguments()
+    os.environ["CAPTURE"] = arguments.capture
     return main_of_chaos(arguments) if arguments.chaos else main_of_soak(arguments)
 
 
@@ -79,6 +81,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="decides what each worker chooses to do")
     parser.add_argument("--sites", type=int, default=1, help="on one cache, each with a database of its own")
     parser.add_argument("--broken", default="", help=f"lose the log rows of a cause, or {BROKEN}: must be caught")
+    parser.add_argument("--capture", choices=("signals", "triggers"), default=os.environ.get("CAPTURE", "signals"))
     parser.add_argument("--chaos", action="store_true", help="hurt every server, too, by a schedule of the seed")
     parser.add_argument("--only", action="append", metavar="OUTAGE", help="of all that chaos knows; may be repeated")
     return parser.parse_args()

@@ -11,6 +11,7 @@ from statistics_cache.cold import changelog, proving
 from statistics_cache.conf import settings
 from statistics_cache.hot import generations, holding, lease
 from statistics_cache.identity import facts, known
+from statistics_cache.triggering import installing
 
 
 def break_it(what: str) -> None:
@@ -74,6 +75,11 @@ def give_what_changed() -> None:
     proving.Moves.left_of = lambda *_: inf  # type: ignore[method-assign]
 
 
+def lose_a_trigger() -> None:
+    """Have somebody remove a trigger by hand, once all have seen that it was there."""
+    installing.run("default", ["DROP TRIGGER statistics_cache_update ON tests_item"])
+
+
 BROKEN: dict[str, Callable[[], None]] = {
     "check": check_too_early,
     "changed": give_what_changed,
@@ -82,6 +88,7 @@ BROKEN: dict[str, Callable[[], None]] = {
     "proof": believe_for_ever,
     "epoch": forget_epochs,
     "identity": have_one_identity,
+    "trigger": lose_a_trigger,
 }
 
 

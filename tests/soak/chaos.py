@@ -21,14 +21,16 @@ from statistics_cache.signals import breaker_changed, store_failed
 from tests.messages import Messages
 from tests.soak.chaos_settings import PROOF_INTERVAL
 from tests.soak.crew import ENDING, IDLE, YIELDING, Crew, Group
+from tests.soak.declared import OWNERS, STRANGER, WRITERS
 from tests.soak.doubting import DoubtingLedger, Hurt
-from tests.soak.enduring import CALM, CHAOS, CONVERGED, LAST, OUT, REST, EnduringReader, EnduringWriter, is_excused
+from tests.soak.enduring import CONVERGED, OUT, READS, EnduringReader, EnduringWriter, is_excused
 from tests.soak.hurting import Hosts
 from tests.soak.paths import PATHS
-from tests.soak.tally import Tally
+from tests.soak.stranger import Stranger
+from tests.soak.tally import CALM, CHAOS, LAST, REST, Tally
 
-READERS, THREADS, WRITERS = 2, 4, 2
-WORKER, BEAT = READERS * THREADS + WRITERS, READERS * THREADS + WRITERS + 1
+READERS, THREADS = 2, 4
+WORKER, BEAT = READERS * THREADS + OWNERS, READERS * THREADS + OWNERS + 1
 SETTLING = 1.5  # seconds after the last outage in which breakers close and a refresh is queued again
 SHORTEST, LONGEST = 0.3, 2.5  # seconds that an outage lasts
 QUIET = (0.2, 2.0)  # seconds between outages
@@ -82,7 +84,7 @@ def named(names: Iterable[str] | None) -> Sequence[Outage]:
 class ChaosCrew(Crew):
     """Readers and writers that endure, a worker and beat that may be killed."""
 
-    ledger: DoubtingLedger = field(default_factory=lambda: DoubtingLedger(WRITERS))
+    ledger: DoubtingLedger = field(default_factory=lambda: DoubtingLedger(OWNERS))
     tally: Tally = field(default_factory=lambda: Tally(BEAT + 1, len(PATHS)))
     mortal: dict[str, Any] = field(default_factory=dict)
 
@@ -91,7 +93,7 @@ class ChaosCrew(Crew):
         numbers = range(READERS * THREADS)
         groups = [(YIELDING, self.readers(numbers[start::READERS])) for start in range(READERS)]
         groups += [(0, [partial(self.writer, number)]) for number in range(WRITERS)]
-        return groups
+        return groups + self.strangers()
 
     def start(self) -> None:
         """Start everybody."""
@@ -121,6 +123,11 @@ class ChaosCrew(Crew):
     def writer(self, number: int) -> None:
         """Be a writer."""
         EnduringWriter(READERS * THREADS + number, number, self.seed, self.ledger, self.tally).run()
+
+    def stranger(self) -> None:
+        """Be another program, which no outage reaches."""
+        worker = READERS * THREADS + STRANGER
+        Stranger(worker, STRANGER, self.seed, self.ledger, self.tally, reads=READS).run()
 
     def worker(self) -> None:
         """Be a worker of Celery: do what each message asks for, and connect again to a broker that was out."""

@@ -2,7 +2,7 @@
 
 from project.settings import redis_cache
 from tests.soak.settings import *  # noqa: F403
-from tests.soak.settings import DATABASES, REDIS_URL
+from tests.soak.settings import CAPTURE, DATABASES, REDIS_URL
 
 TIMEOUT = 0.3
 PROOF_INTERVAL = 3.0
@@ -15,6 +15,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": TIMEOUT, "socket_connect_ti
 DATABASES["default"]["OPTIONS"] = {"connect_timeout": 2}  # the shortest that libpq takes
 STATISTICS_CACHE = {
     "CACHE_ALIAS": "statistics",
+    "CAPTURE": CAPTURE,
     "PROOF_INTERVAL": PROOF_INTERVAL,
     "BREAKER_PAUSE": 0.5,
     "LEASE_TTL": LEASE_TTL,

@@ -14,18 +14,21 @@ from typing import Any
 from django.db import connection
 
 from statistics_cache import stand_alone
+from statistics_cache.conf import default_capture
 from statistics_cache.signals import breaker_changed, store_failed
 from tests.messages import Messages
+from tests.soak.declared import OWNERS, STRANGER, WRITERS
 from tests.soak.disturbing import Disturber
 from tests.soak.ledger import Ledger
 from tests.soak.paths import PATHS
 from tests.soak.reading import Reader
+from tests.soak.stranger import Stranger
 from tests.soak.tally import Tally
 from tests.soak.verdict import Lost, Violation
 from tests.soak.writing import Writer
 from tests.waiting import PATIENCE
 
-READERS, THREADS, WRITERS = 4, 4, 2
+READERS, THREADS = 4, 4
 YIELDING = 5  # the niceness of readers: they never have to wait long, and writers keep pace with them
 IDLE = 0.01  # seconds until an empty queue is looked at again
 ENDING = 2 * PATIENCE  # seconds that a worker has to end, what it waits for included; one who has not hangs
@@ -38,8 +41,8 @@ class Crew:
     """All workers, with what they share."""
 
     seed: int
-    ledger: Ledger = field(default_factory=lambda: Ledger(WRITERS))
-    tally: Tally = field(default_factory=lambda: Tally(READERS * THREADS + WRITERS + 2, len(PATHS)))
+    ledger: Ledger = field(default_factory=lambda: Ledger(OWNERS))
+    tally: Tally = field(default_factory=lambda: Tally(READERS * THREADS + OWNERS + 2, len(PATHS)))
     failures: "SimpleQueue[tuple[str, str]]" = field(default_factory=FORK.SimpleQueue)
     processes: list[Any] = field(default_factory=list)
 
@@ -60,7 +63,7 @@ class Crew:
         readers = range(READERS * THREADS)
         groups = [(YIELDING, self.readers(readers[start::READERS])) for start in range(READERS)]
         groups += [(0, [partial(self.writer, number)]) for number in range(WRITERS)]
-        return [*groups, (0, [self.disturber]), (0, [self.refresher])]
+        return [*groups, *self.strangers(), (0, [self.disturber]), (0, [self.refresher])]
 
     def readers(self, workers: range) -> Group:
         """Give the threads of one process."""
@@ -70,14 +73,22 @@ class Crew:
         """Be a writer."""
         Writer(READERS * THREADS + number, number, self.seed, self.ledger, self.tally).run()
 
+    def strangers(self) -> list[tuple[int, Group]]:
+        """Give the process of another program, where anybody can see what it writes."""
+        return [(0, [self.stranger])] if default_capture() == "triggers" else []
+
+    def stranger(self) -> None:
+        """Be another program."""
+        Stranger(READERS * THREADS + STRANGER, STRANGER, self.seed, self.ledger, self.tally).run()
+
     def disturber(self) -> None:
         """Be the disturber."""
-        Disturber(READERS * THREADS + WRITERS, self.seed, self.tally).run()
+        Disturber(READERS * THREADS + OWNERS, self.seed, self.tally).run()
 
     def refresher(self) -> None:
         """Be a worker of Celery: do what each message asks for."""
         while not self.tally.stop.value:
-            self.tally.add(READERS * THREADS + WRITERS + 1, "refreshed", Messages().work())
+            self.tally.add(READERS * THREADS + OWNERS + 1, "refreshed", Messages().work())
             sleep(IDLE)
 
     def watch(self) -> None:

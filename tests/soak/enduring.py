@@ -16,7 +16,7 @@ from tests.soak.doubting import DoubtingLedger, Dues
 from tests.soak.ledger import Due
 from tests.soak.past import Past, known
 from tests.soak.reading import Reader
-from tests.soak.tally import Tally
+from tests.soak.tally import CALM, LAST, REST, Tally
 from tests.soak.verdict import Lost, Violation
 from tests.soak.writing import PAUSE, Step, Writer
 from tests.waiting import PATIENCE
@@ -31,8 +31,6 @@ DOCUMENTED: dict[type[Exception], str] = {
 GRACE = 10.0  # seconds until a thread has found out that its session has ended meanwhile
 BREATH = 0.004  # seconds between a thread's reads: on a small machine writers, proxies and servers want their turn
 READS = 12  # checked reads for each write: fewer than in the plain soak, for outages slow readers down
-# Outages; writers rest, so that nothing they deliver hides what is undelivered; writers end; all must have converged.
-CHAOS, REST, CALM, LAST = range(4)
 CONVERGED = PATIENCE  # seconds in which an entry gets fresh, once servers are well and what was believed is no more
 AGAIN = 0.05  # seconds until it is looked at again
 

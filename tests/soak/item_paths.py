@@ -8,6 +8,7 @@ from django.db.models import F
 
 from statistics_cache import invalidates
 from tests.models import Item
+from tests.soak.declared import OWNERS
 from tests.soak.paths import path
 from tests.soak.picture import Desk, Row
 
@@ -105,7 +106,7 @@ def save_outdated(desk: Desk) -> Run | None:
 def save_over(sku: str, row: Row, meanwhile: str) -> None:
     """Read, have another write, save."""
     item = written(sku, row)
-    Item.objects.filter(sku=sku).update(color=meanwhile, amount=F("amount") + 2)
+    Item.objects.filter(sku=sku).update(color=meanwhile, amount=F("amount") + OWNERS)
     item.save()
 
 
@@ -157,7 +158,7 @@ def update(desk: Desk) -> Run | None:
 @path("update by expression")
 def update_by(desk: Desk) -> Run | None:
     """Have the database add something."""
-    more, chosen = 2 * desk.random.randint(1, 1000), desk.some(desk.picture.items)
+    more, chosen = OWNERS * desk.random.randint(1, 1000), desk.some(desk.picture.items)
     for sku in chosen:
         desk.change(sku, amount=desk.picture.items[sku].amount + more)
     return (lambda: Item.objects.filter(sku__in=chosen).update(amount=F("amount") + more)) if chosen else None

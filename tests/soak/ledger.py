@@ -6,7 +6,8 @@ from multiprocessing.sharedctypes import RawArray
 from time import time
 from typing import Any, NamedTuple
 
-from tests.soak.declared import SCOPES, SHARED_ITEMS, SHARED_ORDERS, TARGETS, Seen
+from statistics_cache.conf import settings
+from tests.soak.declared import SCOPES, SHARED_ITEMS, SHARED_ORDERS, STRANGER, TARGETS, Seen
 from tests.soak.sharing import Versions
 
 KEPT = 4_096  # states of one writer and scope; no read takes so long that as many follow
@@ -80,6 +81,13 @@ class Ledger:
         places = [writer * len(TARGETS) + entry for writer in self.writers]
         dropped, cleared = max(self.dropped[at] for at in places), max(self.cleared[at] for at in places)
         return Due(numbers, dropped, cleared, self.versions.due(), time())
+
+    def noticed(self, entry: int, due: Due) -> Due:
+        """Give what of that a hot copy must hold: of another program's changes those that its proof has seen."""
+        numbers, scope = list(due.numbers), SCOPES[TARGETS[entry].scope]
+        before = due.at - settings().PROOF_INTERVAL
+        numbers[STRANGER] = self.known_by(STRANGER, scope, before, numbers[STRANGER])
+        return due._replace(numbers=numbers)
 
     def committed_by(self, entry: int, due: Due, before: float) -> Due:
         """Give what of that was known to be committed before a time; of what was dropped by hand nothing."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 
+from tests.soak.declared import OWNERS
 from tests.soak.hurting import DIRECT, ORACLE
 from tests.soak.picture import Picture, Row
 from tests.waiting import until
@@ -20,7 +21,7 @@ def known(picture: Picture) -> Known:
     return picture.items, paints, picture.orders, frozenset(picture.tags)
 
 
-MINE = "i.amount %% 2 = %s AND i.id < 1000000"  # not those that all writers move
+MINE = f"i.amount %% {OWNERS} = %s AND i.id < 1000000"  # not those that all writers move
 
 
 class Past:
@@ -49,12 +50,14 @@ class Past:
         for item, tag in self.ask(f"SELECT item_id, tag_id FROM tests_item_tags {of_mine}", self.number):  # noqa: S608
             tied[item].add(tag)
         items = self.ask(
-            "SELECT id, sku, color, amount, order_id FROM tests_item WHERE amount %% 2 = %s AND id < 1000000",
+            f"SELECT id, sku, color, amount, order_id FROM tests_item i WHERE {MINE}",  # noqa: S608
             self.number,
         )
-        paints = self.ask("SELECT color, litres FROM tests_paint WHERE litres %% 2 = %s", self.number)
-        orders = self.ask("SELECT id, region_id FROM tests_order WHERE id %% 2 = %s AND id < 1000000", self.number)
-        tags = self.ask("SELECT id FROM tests_tag WHERE id %% 2 = %s", self.number)
+        paints = self.ask("SELECT color, litres FROM tests_paint WHERE litres %% %s = %s", OWNERS, self.number)
+        orders = self.ask(
+            "SELECT id, region_id FROM tests_order WHERE id %% %s = %s AND id < 1000000", OWNERS, self.number
+        )
+        tags = self.ask("SELECT id FROM tests_tag WHERE id %% %s = %s", OWNERS, self.number)
         return (
             {sku: Row(color, amount, order, frozenset(tied[key])) for key, sku, color, amount, order in items},
             sorted(paints),

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from statistics_cache.conf import default_capture
 from tests.soak.picture import Desk
 
-When = Literal["any", "atomic", "alone"]
+When = Literal["any", "atomic", "alone", "past Django"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ Plan = Callable[[Desk], Act | Callable[[], object] | None]
 class Path:
     """A way to write: `plan` changes the picture at once and gives the act, None where there is nothing to write to.
 
-    "any" may be run in autocommit and among others; "atomic" not in autocommit; "alone" not among others.
+    "any" may be run in autocommit and among others; "atomic" not in autocommit; "alone" not among others; what is
+    "past Django" is another program's.
     """
 
     name: str
@@ -36,11 +38,12 @@ class Path:
 PATHS: list[Path] = []
 
 
-def path(name: str, when: When = "any") -> Callable[[Plan], Plan]:
-    """Register a write path."""
+def path(name: str, when: When = "any", *, triggers: bool = False) -> Callable[[Plan], Plan]:
+    """Register a write path; one that only triggers see is none where changes are captured by signals."""
 
     def register(plan: Plan) -> Plan:
-        PATHS.append(Path(name, plan, when))
+        if not triggers or default_capture() == "triggers":
+            PATHS.append(Path(name, plan, when))
         return plan
 
     return register

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
-from tests.soak.declared import COLORS, REGIONS, SCOPES, SHARED_ORDERS
+from tests.soak.declared import COLORS, OWNERS, REGIONS, SCOPES, SHARED_ORDERS
 from tests.soak.ledger import State
 from tests.soak.sharing import Place
 
@@ -67,13 +67,14 @@ class Desk:
         self.made = 0
         self.touched: dict[int, int] = {}  # the versions of shared rows that the write under way has made
         self.plan_shared: Callable[[int, int, Place], None] = lambda *_: None
+        self.line: Any = None  # a connection past Django, of whoever writes there
         self.picture = Picture(tags=[self.new_key() for _ in range(TAGS)])
         self.picture.orders = {self.new_key(): self.region() for _ in range(ORDERS)}
 
     def new_key(self) -> int:
         """Give a key that no writer has used."""
         self.made += 1
-        return 2 * self.made + self.number
+        return OWNERS * self.made + self.number
 
     def color(self) -> str:
         """Choose a colour."""
@@ -93,7 +94,7 @@ class Desk:
 
     def amount(self) -> int:
         """Give an amount that tells this writer."""
-        return 2 * self.random.randrange(1, AMOUNTS) + self.number
+        return OWNERS * self.random.randrange(1, AMOUNTS) + self.number
 
     def new_items(self, number: int) -> dict[str, Row]:
         """Make rows of new items, put them into the picture and give them."""

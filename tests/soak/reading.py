@@ -27,6 +27,7 @@ class Reader:
         """Begin with a source of chance of its own."""
         self.worker, self.ledger, self.tally = worker, ledger, tally
         self.random = Random(f"{seed} reader {worker}")
+        self.is_inside = False  # a transaction
         self.ways: dict[str, Callable[[int], None]] = {
             "call": self.call,
             "answer": self.answer,
@@ -43,8 +44,8 @@ class Reader:
     def turn(self) -> None:
         """Read once, in one of the ways."""
         way = self.ways[self.random.choices(list(AT_ONCE), list(AT_ONCE.values()))[0]]
-        block = transaction.atomic() if self.random.random() < IN_TRANSACTION else nullcontext()
-        with block:
+        self.is_inside = self.random.random() < IN_TRANSACTION
+        with transaction.atomic() if self.is_inside else nullcontext():
             way(self.random.randrange(len(TARGETS)))
 
     def due(self, entry: int) -> Any:
@@ -107,7 +108,9 @@ class Reader:
 
     def check(self, entry: int, seen: Seen, due: Any, given: Any, *, current: bool) -> None:
         """Check a value; what is stale by age alone is as current as what is fresh, and what changed is, as of then, as
-        long ago as its statistic allows."""
+        long ago as its statistic allows. What the database was not asked for may lack what nobody has delivered."""
+        if not (self.is_inside or is_proved(given)):
+            due = self.ledger.noticed(entry, due)
         if (
             (allowed := TARGETS[entry].statistic.declaration.changed_ttl) is not None
             and not current
@@ -119,6 +122,11 @@ class Reader:
             target = TARGETS[entry]
             raise Violation(f"{target.statistic.name} {target.parameters}: {'; '.join(faults)}. Given: {given}")
         self.tally.add(self.worker, "checked")
+
+
+def is_proved(given: Any) -> bool:
+    """Tell whether an answer says that the database was asked for it."""
+    return isinstance(given, Answer) and (given.tier in {"cold", "computed"} or given.reason == "source")
 
 
 def is_changed(given: Any) -> bool:

@@ -4,10 +4,12 @@ A cache that is slow on a busy machine is not out: nothing that these processes 
 """
 
 from project.settings import *  # noqa: F403
+from project.settings import CAPTURE, MEMORY, REDIS_URL, STATISTICS_CACHE
 from project.settings import INSTALLED_APPS as PROJECT_APPS
-from project.settings import MEMORY, REDIS_URL
 from tests.servers import patient_cache
 
 INSTALLED_APPS = [*PROJECT_APPS, "tests"]
 CACHES = {"default": MEMORY, "statistics": patient_cache(REDIS_URL)}
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 60, "socket_connect_timeout": 60, "max_retries": 0}
+if CAPTURE == "triggers":
+    STATISTICS_CACHE["PROOF_INTERVAL"] = 2  # so short that what nobody delivers must be noticed again and again

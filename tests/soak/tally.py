@@ -20,6 +20,8 @@ ENDURED = (  # counted by chaos alone
     "rollbacks learned",
     "longest",  # read, in microseconds
 )
+# Of chaos: outages; writers rest, so that nothing they deliver hides what is undelivered; they end; all has converged.
+CHAOS, REST, CALM, LAST = range(4)
 STEPS = 20  # buckets of times in which they grow e-fold: a percentile is right to 5 %
 BUCKETS = 20 * STEPS  # up to e ** 20 microseconds: 8 minutes
 

@@ -1,21 +1,34 @@
 """A writer: plans a change in its picture, says so to the ledger, makes it, and notes it once it is committed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from time import sleep, time
 
 from django.db import OperationalError, connection, transaction
 
+from statistics_cache.api import registry
+from statistics_cache.triggering import installing
 from tests.models import Order, Region, Tag
-from tests.soak import hand_paths, item_paths, plain_paths, relation_paths, shared_paths
+from tests.soak import (
+    hand_paths,
+    item_paths,
+    plain_paths,
+    relation_paths,
+    shared_paths,
+    strange_paths,
+    untold_paths,
+)
 from tests.soak.declared import REGIONS, SCOPES, TARGETS, Target
 from tests.soak.ledger import Ledger, State
-from tests.soak.paths import PATHS, Act, Path
+from tests.soak.paths import PATHS, Act, Path, When
 from tests.soak.picture import Desk
 from tests.soak.tally import Tally
 from tests.soak.verdict import Violation
 
-SOURCES = (item_paths, relation_paths, plain_paths, hand_paths, shared_paths)  # importing them fills PATHS
+SOURCES = (  # importing them fills PATHS
+    *(item_paths, relation_paths, plain_paths, hand_paths, shared_paths),
+    *(strange_paths, untold_paths),
+)
 READS = 48  # checked reads for each write: then enough entries fall, and enough are found
 PAUSE = 0.001  # seconds until a writer looks again whether so many were read
 DEADLOCKS = {"40P01", "40001"}  # deadlock detected, serialization failure: to be tried again, as PostgreSQL says
@@ -27,7 +40,11 @@ Step = tuple[Path, Act]
 
 
 def prepare() -> None:
-    """Make what all writers refer to."""
+    """Make triggers, if any are declared, and what all writers refer to."""
+    if faults := installing.install("default"):
+        raise SystemExit("\n".join(faults))
+    for found in registry.all():
+        installing.is_ready(found.declaration)  # all who are started know of it
     Region.objects.bulk_create(Region(pk=key, name=str(key)) for key in REGIONS)
     shared_paths.prepare()
 
@@ -35,12 +52,19 @@ def prepare() -> None:
 class Writer:
     """One process that writes through every path."""
 
+    alone: tuple[When, ...] = ("any", "alone")
+    together: tuple[When, ...] = ("any", "atomic")
+
     def __init__(self, worker: int, number: int, seed: int, ledger: Ledger, tally: Tally) -> None:
         """Begin with orders and tags of its own, and no items."""
         self.worker, self.number, self.ledger, self.tally = worker, number, ledger, tally
         self.desk = Desk(number, seed)
         self.desk.plan_shared = ledger.versions.plan
         self.states = self.desk.picture.states()
+        self.make_own()
+
+    def make_own(self) -> None:
+        """Store the orders and tags."""
         Tag.objects.bulk_create(Tag(pk=key, name=str(key)) for key in self.desk.picture.tags)
         Order.objects.bulk_create(Order(pk=key, region_id=to) for key, to in self.desk.picture.orders.items())
 
@@ -58,15 +82,15 @@ class Writer:
         if chance < ROLLED_BACK:
             self.roll_back()
         elif chance < 0.5:
-            self.write([self.plan("any", "alone")], in_transaction=self.desk.random.random() < 0.2)
+            self.write([self.plan(*self.alone)], in_transaction=self.desk.random.random() < 0.2)
         else:
-            self.write([self.plan("any", "atomic") for _ in range(self.desk.random.randint(1, 3))], in_transaction=True)
+            self.write([self.plan(*self.together) for _ in range(self.desk.random.randint(1, 3))], in_transaction=True)
 
-    def plan(self, *when: str) -> Step:
+    def plan(self, *when: When) -> Step:
         """Choose a path that there is something to write to, and change the picture."""
         while True:
             chosen = [path for path in PATHS if path.when in when]
-            shared = [path for path in chosen if path.name.startswith("shared")]
+            shared = [path for path in chosen if "shared" in path.name]
             path = self.desk.random.choice(shared if shared and self.desk.random.random() < SHARED else chosen)
             if (act := path.plan(self.desk)) is not None:
                 return path, act if isinstance(act, Act) else Act(act)
@@ -102,7 +126,7 @@ class Writer:
         if self.desk.random.random() >= UNDONE:
             return steps
         kept = self.desk.picture.copy()
-        path, act = self.plan("any", "atomic")
+        path, act = self.plan(*self.together)
         self.desk.picture = kept
         return [*steps, (path, Act(partial(self.undo, act)))]
 
@@ -131,7 +155,7 @@ class Writer:
     def roll_back(self) -> None:
         """Write something that nobody may ever see."""
         kept = self.desk.picture.copy()
-        _, act = self.plan("any", "atomic")
+        _, act = self.plan(*self.together)
         self.insist(partial(self.undo, act))
         self.desk.picture = kept
 
@@ -145,12 +169,12 @@ class Writer:
         if connection.needs_rollback:  # Django says nothing of a session that ended before the savepoint was undone
             raise OperationalError("The transaction around a savepoint that could not be undone is undone silently.")
 
-    def insist(self, run: object) -> None:
+    def insist(self, run: Callable[[], object]) -> None:
         """Try again what a deadlock ended."""
         while True:
             self.desk.touched.clear()
             try:
-                run()  # type: ignore[operator]
+                run()
             except OperationalError as error:
                 if getattr(error.__cause__, "sqlstate", "") not in DEADLOCKS:
                     raise
