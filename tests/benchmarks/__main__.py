@@ -55,7 +55,7 @@ def writers() -> None:
     with servers("tests.benchmarks.settings"):
         from tests.benchmarks import writers
 
-        writers.run()
+        writers.run(sys.argv[2:])
 
 
 def tick() -> None:
@@ -97,7 +97,7 @@ def main() -> int:
     if not sys.argv[1:] or sys.argv[1].startswith("-"):
         run.main(sys.argv[1:])
         return 0
-    if sys.argv[1] not in BENCHMARKS or (sys.argv[2:] and sys.argv[1] != "growth"):
+    if sys.argv[1] not in BENCHMARKS or (sys.argv[2:] and sys.argv[1] not in {"growth", "writers"}):
         sys.stderr.write(f"usage: python -m tests.benchmarks [{'|'.join(BENCHMARKS)}], or --help\n")
         return 2
     BENCHMARKS[sys.argv[1]]()

@@ -8,12 +8,13 @@ from django.db import router
 from django.db.models import QuerySet
 
 from statistics_cache import Statistic, StatisticsSource, statistic
+from statistics_cache.declaring.sources import CaptureBy
 from tests.models import Line, Order, Region, Tag
 
 KEY = 1  # of the one region, order and tag that there are
 NUMBERS = (0, 1, 5, 10, 20)  # statistics that watch a model
-PLAIN, SOURCE = "plain", "source"
-BASES: dict[str, tuple[type[Any], ...]] = {PLAIN: (Line,), SOURCE: (StatisticsSource, Line)}
+PLAIN, SOURCE, TRIGGERS = "plain", "source", "triggers"  # two kinds of models by signals, and a plain one by triggers
+BASES: dict[str, tuple[type[Any], ...]] = {PLAIN: (Line,), SOURCE: (StatisticsSource, Line), TRIGGERS: (Line,)}
 
 Kind = tuple[Callable[..., int], Any]  # of statistic: its function and its scope
 
@@ -42,24 +43,23 @@ PATH: Kind = (by_region, {"region": "order__region__name"})
 
 
 def twins(form: str, kinds: tuple[Kind, ...]) -> list[Twin]:
-    """Make a plain model and a source for each number of statistics, which are of the given kinds in turn."""
+    """Make a model of each kind for each number of statistics, which are of the given kinds in turn."""
     return [twin(form, kinds, base, number) for base in BASES for number in NUMBERS]
 
 
 def twin(form: str, kinds: tuple[Kind, ...], base: str, number: int) -> Twin:
     """Make one of them."""
     model = type(f"{form}_{base}_{number}", BASES[base], {"__module__": __name__})
-    return Twin(base, number, model, declare(model, number, kinds))
+    capture: CaptureBy = "triggers" if base == TRIGGERS else "signals"
+    return Twin(base, number, model, [declare(model, at, capture, *kinds[at % len(kinds)]) for at in range(number)])
 
 
-def declare(model: type[Any], number: int, kinds: tuple[Kind, ...]) -> list[Statistic[..., Any]]:
-    """Have so many statistics watch a model."""
-    return [declare_one(model, at, *kinds[at % len(kinds)]) for at in range(number)]
-
-
-def declare_one(model: type[Any], at: int, function: Callable[..., int], scope: Any) -> Statistic[..., Any]:
+def declare(
+    model: type[Any], at: int, capture: CaptureBy, function: Callable[..., int], scope: Any
+) -> Statistic[..., Any]:
     """Have one more statistic watch a model."""
-    return statistic(name=f"benchmarks.{model.__name__.lower()}_{at}", depends_on={model: scope})(function)
+    name = f"benchmarks.{model.__name__.lower()}_{at}"
+    return statistic(name=name, depends_on={model: scope}, capture=capture)(function)
 
 
 def warm(statistics: list[Statistic[..., Any]]) -> None:

@@ -63,3 +63,9 @@ def timed(write: Write, model: Any, cost: Cost) -> None:
     write.do(model, rows)
     cost.times.append(perf_counter() - began)
     cost.used.append(thread_time() - used)
+
+
+def judged(figure: float, aim: float | None) -> str:
+    """Write a figure, and its aim if it is above that."""
+    text = f"{figure:,}" if isinstance(figure, int) else f"{figure:.2f}"
+    return text if aim is None or figure <= aim else f"[bold]{text} > {aim:g}[/bold]"
