@@ -23,6 +23,7 @@ from statistics_cache.changing import receiving
 from statistics_cache.hot import asking, counters
 from statistics_cache.hot.holding import holder
 from statistics_cache.models import StatisticInvalidation
+from tests.cleaning import cleaning_quickly
 from tests.figures import figure, pytest_terminal_summary  # noqa: F401  (a fixture, and a hook of pytest)
 from tests.messages import Messages
 from tests.routers import TestRouter
@@ -65,6 +66,13 @@ def use_servers(database: str, url: str) -> None:
     add_postgres()
     TestRouter.database = database
     caches.settings["statistics"] = patient_cache(url)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap() -> Iterator[None]:
+    """Tests that commit are cleaned after without Django's flush, which takes longer than most of them."""
+    with cleaning_quickly():
+        yield
 
 
 @pytest.fixture(scope="session")
