@@ -18,7 +18,7 @@ from tests.soak.past import Past, known
 from tests.soak.reading import Reader
 from tests.soak.tally import CALM, LAST, REST, Tally
 from tests.soak.verdict import Lost, Violation
-from tests.soak.writing import PAUSE, Step, Writer
+from tests.soak.writing import PAUSE, Step, Writer, is_turn_of_others
 from tests.waiting import PATIENCE
 
 OUT = (OperationalError, InterfaceError)  # what Django raises while a database is out
@@ -152,7 +152,7 @@ class EnduringWriter(Writer):
         """Write until all are stopped or it is calm; then demand that the database holds what it should."""
         while not self.tally.stop.value and self.tally.phase.value < CALM:
             is_ahead = self.tally.total("checked") < self.tally.total("written") * READS
-            if is_ahead or self.tally.phase.value == REST:
+            if is_ahead or self.tally.phase.value == REST or is_turn_of_others():
                 sleep(PAUSE)
             else:
                 self.turn()

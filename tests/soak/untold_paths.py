@@ -1,4 +1,7 @@
-"""What Django writes and sends no signal of, in autocommit, too, and says nothing: triggers alone see it."""
+"""What Django writes and sends no signal of, in autocommit, too, and says nothing: triggers see it, and it is delivered.
+
+COPY is not, for no cursor of Django's sees it: another program's path, which is noticed later.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -71,19 +74,3 @@ def delete(desk: Desk) -> Run | None:
     for name in desk.some(desk.picture.paints, 1):
         return partial(execute, "DELETE FROM tests_paint WHERE litres = %s", desk.picture.paints.pop(name).amount)
     return None
-
-
-@path("untold COPY", triggers=True)
-def copy(desk: Desk) -> Run:
-    """Fill a table through Django's cursor."""
-    rows = desk.new_items(3)
-    values: list[tuple[object, ...]] = [(row.order, row.color, row.amount, "", sku) for sku, row in rows.items()]
-    return partial(fill, values)
-
-
-def fill(values: list[tuple[object, ...]]) -> None:
-    """Copy items."""
-    sql = "COPY tests_item (order_id, color, amount, note, sku) FROM STDIN"
-    with connection.cursor() as cursor, cursor.copy(sql) as lines:
-        for each in values:
-            lines.write_row(each)

@@ -7,6 +7,7 @@ from time import sleep, time
 from django.db import OperationalError, connection, transaction
 
 from statistics_cache.api import registry
+from statistics_cache.conf import default_capture
 from statistics_cache.triggering import installing
 from tests.models import Order, Region, Tag
 from tests.soak import (
@@ -34,6 +35,7 @@ PAUSE = 0.001  # seconds until a writer looks again whether so many were read
 DEADLOCKS = {"40P01", "40001"}  # deadlock detected, serialization failure: to be tried again, as PostgreSQL says
 ROLLED_BACK, UNDONE, OWN_READ = 0.1, 0.15, 0.2  # how often a transaction, a savepoint, and a look at one's own writes
 
+TURN, ALONE = 10.0, 5.0  # seconds; in so many of them another program writes alone: what Django delivers would hide it
 SHARED = 0.3  # of the steps in a transaction: so many that writers meet on one row
 
 Step = tuple[Path, Act]
@@ -47,6 +49,11 @@ def prepare() -> None:
         installing.is_ready(found.declaration)  # all who are started know of it
     Region.objects.bulk_create(Region(pk=key, name=str(key)) for key in REGIONS)
     shared_paths.prepare()
+
+
+def is_turn_of_others() -> bool:
+    """Tell whether those who write by Django are to rest, so that nobody delivers anything."""
+    return default_capture() == "triggers" and time() % TURN < ALONE
 
 
 class Writer:
@@ -71,7 +78,7 @@ class Writer:
     def run(self) -> None:
         """Write until all are stopped, once for so many reads."""
         while not self.tally.stop.value:
-            if self.tally.total("checked") < self.tally.total("written") * READS:
+            if is_turn_of_others() or self.tally.total("checked") < self.tally.total("written") * READS:
                 sleep(PAUSE)
             else:
                 self.turn()
