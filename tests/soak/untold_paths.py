@@ -1,4 +1,4 @@
-"""What Django writes and sends no signal of, in autocommit, too, and says nothing: triggers see it, and it is delivered.
+"""What Django writes and sends no signal of, in autocommit, too, telling nobody: triggers see it, and it is delivered.
 
 COPY is not, for no cursor of Django's sees it: another program's path, which is noticed later.
 """
