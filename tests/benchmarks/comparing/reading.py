@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from tests.benchmarks.peers.catalogue import FLOOR, OURS, PEERS, TEXT
+from tests.benchmarks.placing import apart
 
 from .children import Child, Failed, Missing, started
 from .surroundings import Surroundings
@@ -62,6 +63,7 @@ def measure_reads(surroundings: Surroundings, names: Sequence[str], length: Leng
         with ExitStack() as stack:
             children = [stack.enter_context(started(surroundings, name)) for name in names]
             turns = {(child.name, form): (child, number) for child, form, number in prepared(children)}
+            stack.enter_context(apart(surroundings.redis, [child.process.pid for child in children]))
             for _ in length.turns():
                 for key, (child, number) in sample(list(turns.items()), len(turns)):
                     take_turn(times.setdefault(key, Times()), child, key[1], number)
