@@ -31,7 +31,7 @@ def report() -> dict[str, Any]:
         "left_out": {"dogpile": "ModuleNotFoundError: No module named 'dogpile'"},
         "reads": with_ratios(rows),
         "jobs": {
-            "stale": {OURS: crowd, TEXT: {"failed": "its process ended"}},
+            "stale": {OURS: crowd | {"hot": 0.7}, TEXT: {"failed": "its process ended"}},
             "cold": {OURS: crowd},
             "cold-processes": {OURS: crowd},
             "change": {OURS: {"given": "new"}},
@@ -58,7 +58,8 @@ def test_the_tables_hold_all_jobs_and_name_who_is_left_out() -> None:
         assert text in printed
     for line in (
         r"statistics_cache, call +90\.0 +135\.0 +45\.0 +1\.80 +1\.12 +0\.90",
-        r"1\.0 +1,234\.5 +7 +TimeoutError",
+        r"statistics_cache +0\.7 +1\.0 +1,234\.5 +7 +TimeoutError",
+        r"statistics_cache +1\.0 +1,234\.5 +7 +TimeoutError",
         r"statistics_cache +1\.0 +2\.0 +not filled",
         r"statistics_cache +NoPrices +value",
         r"statistics_cache +value +1 +0\.5",

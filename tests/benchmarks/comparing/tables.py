@@ -26,6 +26,11 @@ def crowd(row: Row) -> list[str]:
     return [ms(row["median"]), ms(row["longest"]), str(row["computes"]), ", ".join(row["errors"])]
 
 
+def stale(row: Row) -> list[str]:
+    """Give what a crowd waited, beside as many of whom nobody had to compute."""
+    return [ms(row["hot"]), *crowd(row)]
+
+
 def ms(milliseconds: float | None) -> str:
     """Write a time."""
     return "not filled" if milliseconds is None else f"{milliseconds:,.1f}"
@@ -40,7 +45,9 @@ WAITED = ("median ms", "longest ms", "computes", "raised")
 RATIOS = ("best/raw", "best/floor", "best/text", "cpu/floor", "cpu/text")
 AT_ONCE = f"a compute takes {1000 * COST:.0f} ms"
 LAYOUTS = {
-    "stale": Layout(f"{STALE} callers of a value that is too old ({AT_ONCE}; no worker runs)", WAITED, crowd),
+    "stale": Layout(
+        f"{STALE} callers of a value that is too old ({AT_ONCE}; no worker runs)", ("hot ms", *WAITED), stale
+    ),
     "cold": Layout(f"{COLD} callers of a value that is not stored, one process ({AT_ONCE})", WAITED, crowd),
     "cold-processes": Layout(f"The same {COLD} callers in {PROCESSES} processes", WAITED, crowd),
     "invalidate": Layout(

@@ -73,6 +73,13 @@ class Child:
             told = self.peer.crowd(self.peer.read, callers, at)
         return told, STATE.count
 
+    def hot(self, callers: int, wait: float) -> tuple[list[Told], int]:
+        """Have many ask for what is stored, all of whom have asked before, and so are connected."""
+        self.peer.read()
+        self.peer.crowd(self.peer.read, callers, time() + wait)
+        STATE.count = 0
+        return self.peer.crowd(self.peer.read, callers, time() + wait), STATE.count
+
     def stale(self, callers: int, wait: float, cost: float) -> tuple[list[Told], int]:
         """Have many ask for what is too old."""
         self.forget()
