@@ -557,9 +557,9 @@ def test_a_follower_that_may_not_take_a_value_does_not_spin(
     looks: list[None] = []
     search, store, stored = reading.search, computing.store, threading.Event()
 
-    def look(*args: Any) -> Any:
+    def look(*args: Any, **options: Any) -> Any:
         looks.append(None)
-        return search(*args)
+        return search(*args, **options)
 
     def slowly(*args: Any) -> bool:
         stored.wait(0.3)
