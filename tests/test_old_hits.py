@@ -92,6 +92,26 @@ def test_who_could_not_ask_remembers_nothing(
     assert len(messages.take()) == 1
 
 
+def test_while_one_asks_the_others_do_not(
+    clock: Traveller, messages: Messages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all who find it old at once in a process, one asks the cache and the broker; what it raises ends that."""
+    grow_old(clock)
+    queue.asked_until.clear()
+    asked: list[queue.Wanted] = []
+
+    def ask(wanted: queue.Wanted) -> queue.Published:
+        asked.append(wanted)
+        assert provenance() == OLD
+        raise LookupError("no such task")
+
+    monkeypatch.setattr(queue, "publish", ask)
+    with pytest.raises(LookupError):
+        provenance()
+    assert len(asked) == 1
+    assert not queue.asked_until
+
+
 def test_a_delivered_change_ends_it(clock: Traveller, django_capture_on_commit_callbacks: Any) -> None:
     """A change of the source, a clearing, and what is older than stale_ttl is never given so."""
     grow_old(clock)

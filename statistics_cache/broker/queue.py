@@ -138,18 +138,24 @@ def wanted_by_itself(declaration: Declaration[..., Any], variant: Variant, copy:
 
 
 def later_by_itself(declaration: Declaration[..., Any], variant: Variant, copy: Copy, identity: str) -> None:
-    """Queue a refresh of what the hot tier alone has shown to be old, as `later` does; for a second after it was found
-    queued this process asks nobody."""
+    """Queue a refresh of what the hot tier alone has shown to be old, as `later` does; while one reader asks, and for a
+    second after it was found queued, the others of this process ask nobody."""
     asked = identity, declaration.fingerprint, variant.key, copy.computed_at, copy.hot
     if 0.0 < asked_until.get(asked, 0.0) - (now := time()) <= ASKED_FOR:  # else a clock was set back
         return
     wanted = wanted_by_itself(declaration, variant, copy, identity)
     if in_transaction(cold.alias_of(declaration)):
         later(wanted)
-    elif publish(wanted) != "refused":
+    else:
         if len(asked_until) >= MOST_ASKED:
             asked_until.clear()
-        asked_until[asked] = now + ASKED_FOR
+        asked_until[asked] = now + ASKED_FOR  # before it is asked: fifty readers at once leave that to the first
+        published: Published = "refused"
+        try:
+            published = publish(wanted)
+        finally:
+            if published == "refused":
+                asked_until.pop(asked, None)
 
 
 def publish_all(several: Mapping[str, Wanted]) -> None:
