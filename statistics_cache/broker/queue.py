@@ -146,16 +146,16 @@ def later_by_itself(declaration: Declaration[..., Any], variant: Variant, copy: 
     wanted = wanted_by_itself(declaration, variant, copy, identity)
     if in_transaction(cold.alias_of(declaration)):
         later(wanted)
-    else:
-        if len(asked_until) >= MOST_ASKED:
-            asked_until.clear()
-        asked_until[asked] = now + ASKED_FOR  # before it is asked: fifty readers at once leave that to the first
-        published: Published = "refused"
-        try:
-            published = publish(wanted)
-        finally:
-            if published == "refused":
-                asked_until.pop(asked, None)
+        return
+    if len(asked_until) >= MOST_ASKED:
+        asked_until.clear()
+    asked_until[asked] = now + ASKED_FOR  # before it is asked: fifty readers at once leave that to the first
+    published: Published = "refused"
+    try:
+        published = publish(wanted)
+    finally:
+        if published == "refused":
+            asked_until.pop(asked, None)
 
 
 def publish_all(several: Mapping[str, Wanted]) -> None:

@@ -191,15 +191,22 @@ def bulk_update(desk: Desk) -> Run | None:
     return lambda: Item.objects.bulk_update([written(*pair) for pair in rows.items()], ["color", "amount"])
 
 
+def poured_over(desk: Desk) -> dict[str, Row]:
+    """Plan a new item, and to write over some of those that are there, moving them; nothing where none is."""
+    old = desk.some(desk.picture.items)
+    if not old:
+        return {}
+    return desk.new_items(1) | {
+        sku: desk.change(sku, color=desk.color(), amount=desk.amount(), order=desk.order()) for sku in old
+    }
+
+
 @path("bulk_create with update_conflicts")
 def upsert(desk: Desk) -> Run | None:
     """Create some rows and write over others, moving them."""
-    old = desk.some(desk.picture.items)
-    if not old:
+    rows = poured_over(desk)
+    if not rows:
         return None
-    rows = desk.new_items(1) | {
-        sku: desk.change(sku, color=desk.color(), amount=desk.amount(), order=desk.order()) for sku in old
-    }
     return lambda: Item.objects.bulk_create(
         [instance(sku, row) for sku, row in rows.items()],
         update_conflicts=True,

@@ -6,6 +6,7 @@ from time import sleep
 from typing import Any
 
 from tests.soak.declared import COLORS, SHARED_ITEMS, SHARED_ORDERS
+from tests.soak.item_paths import poured_over
 from tests.soak.paths import path
 from tests.soak.picture import Desk, Row
 from tests.soak.plain_paths import pour, repaint
@@ -73,12 +74,9 @@ def update_order(desk: Desk) -> Run | None:
 @strange("SQL: upsert")
 def upsert(desk: Desk) -> Run | None:
     """Store some rows and write over others, moving them."""
-    old = desk.some(desk.picture.items)
-    if not old:
+    rows = poured_over(desk)
+    if not rows:
         return None
-    rows = desk.new_items(1) | {
-        sku: desk.change(sku, color=desk.color(), amount=desk.amount(), order=desk.order()) for sku in old
-    }
     names = ("order_id", "color", "amount")
     written = ", ".join(f"{name} = excluded.{name}" for name in names)
     sql = f"INSERT INTO tests_item {ITEM} {GIVEN} ON CONFLICT (sku) DO UPDATE SET {written}"

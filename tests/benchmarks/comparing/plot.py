@@ -29,8 +29,8 @@ FILES = {
 
 def write_plots(folder: Path, report: dict[str, Any]) -> None:
     """Write both files."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, colours in FILES.items():
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(draw(report, colours))
 
 
