@@ -236,3 +236,30 @@ def test_a_view_is_refused(database: str) -> None:
         assert "is a view" in installing.faults(database)[0]
     finally:
         run(database, "DROP VIEW tests_reading")
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_table_that_a_subscription_fills_is_refused(database: str) -> None:
+    """What it writes calls no trigger of statements: the command says so, and installs nothing on that table."""
+    declare()
+    with subscribed(database, "tests_paint"):
+        with pytest.raises(CommandError, match="not as declared"):
+            command("install")
+        assert "is filled by a subscription" in installing.faults(database)[0]
+        assert not [name for _, name in triggers(database) if "tests_paint" in name]
+
+
+@contextmanager
+def subscribed(database: str, table: str) -> Iterator[None]:
+    """Have a subscription that is never connected fill a table."""
+    run(
+        database,
+        "CREATE SUBSCRIPTION tests CONNECTION '' PUBLICATION tests WITH (connect = false, slot_name = NONE)",
+        "SET LOCAL allow_system_table_mods = on",
+        "INSERT INTO pg_subscription_rel (srsubid, srrelid, srsubstate) "
+        f"SELECT oid, '{table}'::regclass, 'r' FROM pg_subscription WHERE subname = 'tests'",
+    )
+    try:
+        yield
+    finally:
+        run(database, "DROP SUBSCRIPTION tests")
