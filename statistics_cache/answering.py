@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from . import computing, reading
+from . import flying, reading
 from .cold import rows as cold
 from .cold.transactions import in_transaction
 from .conf import may_serve
@@ -95,7 +95,7 @@ def settle(
     if (fresh := ended.fresh) is not None:
         return fresh.answer()
     look = partial(reading.search, declaration, variant, consistency=consistency)
-    given = computing.settle(declaration, variant, ended, look, takes_stale=takes_stale)
+    given = flying.settle(declaration, variant, ended, look, takes_stale=takes_stale)
     if given.tier == "computed" and in_transaction(cold.alias_of(declaration)):
         reading.look_again(declaration, variant)
     return given
@@ -117,6 +117,6 @@ def answer_at_once(
     found = ended.found
     given = found if found and (found.state == "fresh" or may_serve(declaration, found, allow_stale)) else None
     if ended.fresh is None and (given or on_miss):
-        computing.revalidate(declaration, variant, ended)
+        flying.revalidate(declaration, variant, ended)
     note(declaration, outcome_of(given.state) if given else "miss", given.copy.tier if given else None)
     return given.answer() if given else None

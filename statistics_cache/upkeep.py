@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from django.db import connections, router
 
-from . import answering, computing, reading
+from . import answering, computing, flying, reading
 from .broker import queue
 from .broker.queue import Wanted
 from .changing import checking
@@ -247,7 +247,7 @@ def is_wanted(declaration: Declaration[..., Any], variant: Variant, proof: provi
     copy = proof.copy
     if copy is None or copy.is_of_the_future(now):
         return True
-    is_open = not computing.is_early(declaration, copy, now)
+    is_open = not flying.is_early(declaration, copy, now)
     return is_open and (copy.database != proof.database or is_due(declaration, variant, copy, now))
 
 
@@ -291,12 +291,12 @@ def refresh(
         return "unproven"
     if ended.is_blocked:
         return "blocked"
-    floor = declaration.floor(computing.cost_of(ended))
+    floor = declaration.floor(flying.cost_of(ended))
     captured = ended.captured
     queue.keep_note(Wanted(declaration, variant, captured.database, ended.row, captured.identity, floor=floor))
     deadline = monotonic() + settings().WAIT_TIMEOUT * waits
     try:
-        given = computing.fly_or_follow(declaration, variant, ended, look, deadline, retries)
+        given = flying.fly_or_follow(declaration, variant, ended, look, deadline, retries)
     except ComputeFailed:  # another's failed meanwhile
         return "blocked"
     if given is None:

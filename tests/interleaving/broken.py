@@ -10,7 +10,7 @@ import pytest
 from django.db import OperationalError, transaction
 from django.db.models import Q
 
-from statistics_cache import computing, reading, tokens
+from statistics_cache import computing, flying, reading, tokens
 from statistics_cache.changing import checking, delivering
 from statistics_cache.cold import changelog, proving
 from statistics_cache.cold import rows as cold
@@ -142,7 +142,7 @@ def ask_for_no_proof(patch: Patch) -> None:
 
 def follow_blindly(patch: Patch) -> None:
     """Take what the flight brings."""
-    patch.setattr(computing, "shares", lambda *_: True)
+    patch.setattr(flying, "shares", lambda *_: True)
 
 
 def follow_by_hot_tokens(patch: Patch) -> None:
@@ -151,7 +151,7 @@ def follow_by_hot_tokens(patch: Patch) -> None:
     def shares(copy: Copy, mine: Capture, _: Limits) -> bool:
         return copy.hot == mine.hot
 
-    patch.setattr(computing, "shares", shares)
+    patch.setattr(flying, "shares", shares)
 
 
 def keep_epoch_in_cache(patch: Patch) -> None:
