@@ -1,6 +1,6 @@
-"""The example project serves the admin."""
+"""The example project serves the admin, and a first page that shows what statistics are like."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+urlpatterns = [path("admin/", admin.site.urls), path("", include("project.dashboard.urls"))]

@@ -44,8 +44,8 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def valkey(folder: Path) -> Iterator[str]:
-    """Run a server and give its URL; a server of ours that an earlier process could not stop is stopped first."""
+def valkey(folder: Path) -> Iterator[PatientServer]:
+    """Run a server and give it; a server of ours that an earlier process could not stop is stopped first."""
     folder.mkdir(exist_ok=True)
     address = folder / "address"
     stop_left_over(address, folder)
@@ -53,9 +53,10 @@ def valkey(folder: Path) -> Iterator[str]:
     server.start()
     try:
         address.write_text(server.connection_url)
-        yield server.connection_url
+        yield server
     finally:
-        server.stop()
+        if server.is_running():  # the first page may have stopped it
+            server.stop()
         address.unlink(missing_ok=True)
 
 

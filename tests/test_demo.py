@@ -1,17 +1,12 @@
 """`manage.py demo`, run as a user runs it: it shows what it says, and leaves no process behind."""
 
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from http.cookiejar import CookieJar
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPCookieProcessor, build_opener
 
@@ -20,50 +15,17 @@ import redis
 
 from project.catalog.management.commands.demo import place_of
 from project.valkey import HOST, free_port
+from tests.demos import Run, demos, is_served, left_of, line_of, server_of
 from tests.waiting import PATIENCE, until
 
-ROOT = Path(__file__).parent.parent
-MANAGE = [sys.executable, "-u", str(ROOT / "manage.py")]
 ENTRIES = "statistics_cache/statisticentry/"
-Run = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
     """Start a command of the example project in a folder of the test's own."""
-    started: list[subprocess.Popen[str]] = []
-    unset = {"REDIS_URL", "CELERY_BROKER_URL", "DATABASE_URL", "DJANGO_SETTINGS_MODULE"}
-    environment = {name: value for name, value in os.environ.items() if name not in unset}
-    environment |= {"RUN_DIR": str(tmp_path / "run")}
-
-    def start(*arguments: str, **variables: str) -> "subprocess.Popen[str]":
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        process = subprocess.Popen([*MANAGE, *arguments], env=environment | variables, cwd=ROOT, **pipes)
-        started.append(process)
-        return process
-
-    yield start
-    for number in left_of(tmp_path / "run"):
-        os.kill(number, signal.SIGKILL)
-    for process in started:
-        process.kill()
-        process.communicate()
-    stop_left_over(tmp_path / "run" / "valkey" / "address")
-
-
-def stop_left_over(address: Path) -> None:
-    """Stop a server that a failed test may have left."""
-    if address.exists():
-        with suppress(redis.ConnectionError), redis.Redis.from_url(address.read_text()) as client:
-            client.shutdown(nosave=True)
-
-
-def server_of(process: "subprocess.Popen[str]") -> str:
-    """Wait until a demo has its server, and give the server's URL: the demo names its host and port alone."""
-    assert process.stdout
-    line = process.stdout.readline()
-    assert re.fullmatch(r"cache: 127\.0\.0\.1:\d+\n", line), line
-    return f"redis://{line.removeprefix('cache: ').strip()}/1"
+    with demos(tmp_path / "run") as start:
+        yield start
 
 
 def is_alive(url: str) -> bool:
@@ -77,20 +39,27 @@ def is_alive(url: str) -> bool:
 
 def test_the_demo_shows_what_it_says(run: Run) -> None:
     """Every variant is computed, read hot and cold, and after a flush none is computed; exit code 0."""
-    demo = run("demo", "--no-serve", "--usage", "2000")
+    demo = run("demo", "--no-serve", "--usage", "2000", "--all")
     url = server_of(demo)
     output, errors = demo.communicate()
     assert (demo.returncode, errors) == (0, "")
+    assert re.search(r"^50 values: [\d,.]+ s to compute, [\d.]+ s to read: [\d,]+ ×$", output, re.MULTILINE)
     assert len(re.findall(r"catalog\.(?:category|usage)_statistics", output)) == 50
     assert "read 50, computed 0" in output
     assert not is_alive(url)
 
 
 def test_the_values_survive_the_demo(run: Run) -> None:
-    """Without the server `show_statistics` prints every value from the table."""
-    demo = run("demo", "--no-serve", "--usage", "500")
-    _, errors = demo.communicate()
-    assert (demo.returncode, errors) == (0, "")
+    """The best five rows are shown, each step in a line; usage of an earlier run is used again; without the server
+    `show_statistics` prints every value from the table."""
+    output, errors = "", ""
+    for _ in range(2):
+        demo = run("demo", "--no-serve", "--usage", "500")
+        output, errors = demo.communicate()
+        assert (demo.returncode, errors) == (0, "")
+        assert len(re.findall(r"catalog\.(?:category|usage)_statistics", output)) == 5
+        assert "computing 50 values …" in output
+    assert "500 usage records of an earlier run are used again" in output
     shown, errors = run("show_statistics", "catalog.*", "--values", "--format", "json").communicate()
     rows = json.loads(shown)
     assert (len(rows), errors) == (50, "")
@@ -126,39 +95,14 @@ class Browser:
             return text
 
 
-def line_of(process: "subprocess.Popen[str]", pattern: str) -> "re.Match[str]":
-    """Read on until a line matches."""
-    assert process.stdout
-    for line in process.stdout:
-        if found := re.search(pattern, line):
-            return found
-    raise AssertionError(f"it ended before {pattern}")
-
-
-def is_served(port: int) -> bool:
-    """Tell whether somebody listens."""
-    with socket.socket() as client:
-        return client.connect_ex((HOST, port)) == 0
-
-
-def left_of(run_dir: Path) -> list[int]:
-    """Give the processes that were told to work in a folder."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if f"RUN_DIR={run_dir}\0".encode() in (place / "environ").read_bytes():
-                found.append(int(place.name))
-    return found
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_the_demo_serves_until_it_is_stopped(run: Run, tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """It prints where the admin is and a password that opens it; its worker refreshes; a signal ends every process."""
+    """It prints where the admin is and a password that opens it, below what its processes say when they start; its
+    worker refreshes; a signal ends every process."""
     port = free_port()
     demo = run("demo", "--usage", "500", "--port", str(port))
     url = server_of(demo)
-    found = line_of(demo, r"admin: (http://127.0.0.1:\d+/admin/)  user: (\w+)  password: (\S+)")
-    line_of(demo, r"worker \|.* ready\.")
+    found = line_of(demo, r"^admin: (http://127.0.0.1:\d+/admin/)  user: (\w+)  password: (\S+)")
     until(lambda: is_served(port), "the web server of the demo")
     browser = Browser(found[1])
     assert "Site administration" in browser.log_in(found[2], found[3])

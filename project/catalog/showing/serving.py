@@ -5,7 +5,9 @@ import secrets
 import shlex
 import socket
 import sys
-from typing import NamedTuple
+import webbrowser
+from threading import Event, Thread
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -17,6 +19,11 @@ HOST = "127.0.0.1"  # loopback only: the site runs with DEBUG, and its password 
 USER = "demo"
 MAX_PORT = 65_535
 ENDED = {0, 130, 143}  # what honcho returns after Ctrl-C and SIGTERM; anything else is a process that failed
+
+
+SIGNS = {"web": "Quit the server", "worker": " ready."}  # what each says when it is ready, at its end
+PATIENCE = 20.0  # seconds after which the address is told although a process has said no such thing
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")  # without one, a browser would be one of the terminal, and take it
 
 
 class Servers(NamedTuple):
@@ -49,14 +56,48 @@ def new_password() -> str:
     return password
 
 
-def serve(servers: Servers, port: int) -> int:
+class Announcer(Printer):  # type: ignore[misc]
+    """Prints what the processes say, and notices when all are ready."""
+
+    def __init__(self, output: Any) -> None:
+        """Begin with none ready."""
+        super().__init__(output, colour=output.isatty())
+        self.awaited = dict(SIGNS)
+        self.are_ready = Event()
+
+    def write(self, message: Any) -> None:
+        """Print a line."""
+        super().write(message)
+        sign = self.awaited.get(message.name)
+        if sign is not None and sign.encode() in message.data:
+            del self.awaited[message.name]
+        if not self.awaited:
+            self.are_ready.set()
+
+    def announce(self, text: str, address: str, opens: bool) -> None:
+        """Say where the site is, below the first lines of its processes, and open it."""
+        self.are_ready.wait(PATIENCE)
+        print(text, file=self.output, flush=True)
+        if opens and has_display():
+            webbrowser.open(address)
+
+
+def has_display() -> bool:
+    """Tell whether a browser would have a window of its own."""
+    return sys.platform in ("darwin", "win32") or any(map(os.environ.get, DISPLAYS))
+
+
+def serve(servers: Servers, port: int, password: str, *, opens: bool) -> int:
     """Run web, worker and beat until Ctrl-C or SIGTERM, or until one of them ends; then end all, and give honcho's
     exit code."""
     environment = os.environ | {"REDIS_URL": servers.cache, "CELERY_BROKER_URL": servers.broker}
     environment |= {"DJANGO_SETTINGS_MODULE": "project.settings", "PYTHONUNBUFFERED": "1"}
-    manager = Manager(Printer(sys.stdout, colour=sys.stdout.isatty()))
+    printer, address = Announcer(sys.stdout), f"http://{HOST}:{port}/"
+    manager = Manager(printer)
     for name, command in commands(port).items():
         manager.add_process(name, shlex.join(command), env=environment, cwd=str(settings.BASE_DIR))
+    text = f"\nopen {address}\nadmin: {address}admin/  user: {USER}  password: {password}  (Ctrl-C ends it)"
+    Thread(target=printer.announce, args=(text, address, opens), daemon=True).start()
     manager.loop()
     code: int = manager.returncode
     return code
@@ -64,10 +105,11 @@ def serve(servers: Servers, port: int) -> int:
 
 def commands(port: int) -> dict[str, list[str]]:
     """Give the command of each process; `exec` spares a shell that would have to pass signals on."""
-    python = ["exec", sys.executable]
+    python = [sys.executable]
     celery = [*python, "-m", "celery", "--quiet", "-A", "project"]
+    worker = [*celery, "worker", "--queues", "statistics", "--concurrency", "2", "--loglevel", "INFO"]
     return {
-        "web": [*python, "manage.py", "runserver", "--noreload", f"{HOST}:{port}"],
-        "worker": [*celery, "worker", "--queues", "statistics", "--concurrency", "2", "--loglevel", "INFO"],
-        "beat": [*celery, "beat", "--pidfile", "", "--loglevel", "WARNING"],
+        "web": ["exec", *python, "manage.py", "runserver", "--noreload", f"{HOST}:{port}"],
+        "worker": ["exec", *python, "-m", "project.dashboard.keeping", "worker", *worker],
+        "beat": ["exec", *celery, "beat", "--pidfile", "", "--loglevel", "WARNING"],
     }

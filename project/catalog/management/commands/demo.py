@@ -4,6 +4,9 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from heapq import nlargest
+from operator import attrgetter
+from shutil import get_terminal_size
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,15 +23,18 @@ from rich.table import Table
 
 from project.catalog.loading.generator import generate_catalogue, generate_usage
 from project.catalog.loading.storing import store_catalogue
+from project.catalog.models import UsageRecord
 from project.catalog.showing.measuring import Measured, Variant, measure, variants
-from project.catalog.showing.serving import ENDED, HOST, USER, Servers, new_password, refuse_to_serve, serve
+from project.catalog.showing.serving import ENDED, Servers, new_password, refuse_to_serve, serve
+from project.dashboard.controls import kept
 from project.settings import redis_cache
 from project.valkey import Busy, alone, terminable, valkey
 from statistics_cache.conf import settings as read_settings
 from statistics_cache.hot import counters
 from statistics_cache.tasks import tick
 
-WIDTH = 160  # columns: room for the longest variant
+FEW = 5  # rows, unless all are asked for
+WITHOUT_TERMINAL = (160, 24)  # columns and lines: room for the longest variant
 
 
 class Command(BaseCommand):
@@ -36,8 +42,8 @@ class Command(BaseCommand):
 
     help = (
         "Migrates, loads a catalogue and usage records, computes every statistic and shows what reading costs; then "
-        "serves the admin with a Celery worker and beat until Ctrl-C. Starts a Valkey server of its own unless "
-        "REDIS_URL is set, and leaves no process behind."
+        "serves a page that shows it live, and the admin, with a Celery worker and beat until Ctrl-C. Starts a Valkey "
+        "server of its own unless REDIS_URL is set, and leaves no process behind."
     )
 
     # On SQLite the checks begin a transaction, and would wait here for a demo that is loading.
@@ -46,6 +52,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """What to load, and how much."""
         parser.add_argument("--no-serve", action="store_true", help="end after the table")
+        parser.add_argument(
+            "--no-browser", action="store_true", help="do not open the page (without a terminal: never)"
+        )
+        parser.add_argument("--all", action="store_true", help="print every row of the table, not the best five")
         parser.add_argument("--port", type=int, default=8000, help="where to serve on 127.0.0.1 (default: 8000)")
         parser.add_argument("--data", nargs="+", metavar="PATH", help="reference files to load (default: generated)")
         parser.add_argument("--usage", type=int, default=200_000, metavar="N", help="usage records to generate")
@@ -62,10 +72,11 @@ class Command(BaseCommand):
                 self.stdout.write(f"cache: {place_of(servers.cache)}")
                 with self.progress:
                     self.load(options["data"], options["usage"])
-                    self.show([measure(variant) for variant in self.step("computing", variants())])
+                    rows = [measure(variant) for variant in self.step("computing", variants())]
+                    self.show(rows, rows if options["all"] else best(rows))
                     self.flush_and_read()
                 if not options["no_serve"]:
-                    self.serve(servers, options["port"])
+                    self.serve(servers, options["port"], opens=self.stdout.isatty() and not options["no_browser"])
         except Busy as error:
             raise CommandError(str(error)) from error
         except OSError as error:
@@ -75,28 +86,39 @@ class Command(BaseCommand):
             raise CommandError("interrupted; every process of the demo was stopped.", returncode=130) from None
 
     def load(self, paths: list[str] | None, usage: int) -> None:
-        """Fill the database: the files given, or a generated catalogue, then usage records."""
+        """Fill the database: the files given, or a generated catalogue, then usage records, unless it has as many."""
+        self.say("migrating, and loading the catalogue")
         call_command("migrate", verbosity=0)
         if paths:
             call_command("load_catalog", *paths, stdout=self.stdout, stderr=self.stderr)
         else:
             store_catalogue(generate_catalogue())
+        if usage and UsageRecord.objects.count() == usage:
+            self.stdout.write(f"{usage:,} usage records of an earlier run are used again")
+            return
+        self.say(f"generating {usage:,} usage records")
         task = self.progress.add_task("usage records", total=usage)
         generate_usage(usage, progress=lambda added: self.progress.advance(task, added))
         self.stdout.write(f"{usage:,} usage records generated")
 
-    def show(self, rows: list[Measured]) -> None:
-        """Print the one table."""
+    def show(self, rows: list[Measured], shown: list[Measured]) -> None:
+        """Print what all took, and one table."""
+        computed, hot = (sum(times) for times in zip(*((row.computed, row.hot) for row in rows), strict=True))
+        self.stdout.write(
+            f"\n{len(rows)} values: {computed:,.1f} s to compute, {hot:.2f} s to read: {computed / hot:,.0f} ×"
+        )
         table = Table("statistic", "variant", *TIMES, "computed / hot", box=SIMPLE)
         for column in table.columns[2:]:
             column.justify = "right"
-        for row in rows:
+        for row in shown:
             times = (f"{1000 * seconds:,.2f} ms" for seconds in (row.computed, row.hot, row.cold))
             table.add_row(row.variant.statistic.name, str(row.variant), *times, f"{row.ratio:,.0f}")
-        console = Console(width=WIDTH)
+        console = Console(width=get_terminal_size(WITHOUT_TERMINAL).columns)
         with console.capture() as text:
             console.print(table)
         self.stdout.write(text.get())
+        if len(shown) < len(rows):
+            self.stdout.write(f"(the best {len(shown)} of {len(rows)}: --all shows the rest)")
 
     def flush_and_read(self) -> None:
         """Empty the statistics' part of the cache and read every variant again: the table answers."""
@@ -107,23 +129,34 @@ class Command(BaseCommand):
         tiers = [variant.statistic.answer(**variant.parameters).tier for variant in self.step("reading", wanted)]
         self.stdout.write(f"after a flush of the cache: read {len(wanted)}, computed {tiers.count('computed')}")
 
-    def serve(self, servers: Servers, port: int) -> None:
-        """Say where the admin is, which has something to show from the beginning, and serve it until Ctrl-C or
-        SIGTERM."""
+    def serve(self, servers: Servers, port: int, *, opens: bool) -> None:
+        """Serve the page and the admin, which have something to show from the beginning, until Ctrl-C or SIGTERM."""
         tick()
         counters.flush()
         password = new_password()
         connections.close_all()
-        self.stdout.write(f"admin: http://{HOST}:{port}/admin/  user: {USER}  password: {password}  (Ctrl-C ends it)")
+        self.say("starting web server, worker and beat")
         self.stdout.flush()
-        code = serve(servers, port)
+        code = serve(servers, port, password, opens=opens)
         if code not in ENDED:
             raise CommandError("a process of the demo failed; its last lines are above.", returncode=1)
         sys.exit(code)
 
     def step(self, label: str, wanted: list[Variant]) -> Iterator[Variant]:
         """Give each variant and show how far it is."""
+        self.say(f"{label} {len(wanted)} values")
         yield from self.progress.track(wanted, description=label)
+
+    def say(self, step: str) -> None:
+        """Say in a line what is done now, where no bar shows it."""
+        if self.progress.disable:
+            self.stdout.write(f"{step} …")
+            self.stdout.flush()
+
+
+def best(rows: list[Measured]) -> list[Measured]:
+    """Give the few rows that gain most."""
+    return nlargest(FEW, rows, key=attrgetter("ratio"))
 
 
 def place_of(url: str) -> str:
@@ -143,7 +176,9 @@ def real_cache() -> Iterator[Servers]:
         return
     with ExitStack() as stack:
         stack.enter_context(alone(settings.RUN_DIR))
-        url = stack.enter_context(valkey(settings.RUN_DIR / "valkey"))
+        server = stack.enter_context(valkey(settings.RUN_DIR / "valkey"))
+        stack.enter_context(kept("valkey", server.stop, server.start))
+        url = server.connection_url
         servers = Servers(f"{url}/1", f"{url}/0")
         stack.enter_context(override_settings(CACHES=settings.CACHES | {"statistics": redis_cache(servers.cache)}))
         yield servers
