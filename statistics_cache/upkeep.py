@@ -1,6 +1,6 @@
 """The work ahead of readers and behind them: the tick, hydration, and what a refresh in the background does."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice, takewhile
@@ -13,32 +13,26 @@ from . import answering, computing, flying, reading
 from .broker import queue
 from .broker.queue import Wanted
 from .changing import checking
-from .changing.delivering import move_hot
 from .changing.receiving import BY_TRIGGERS
-from .cold import changelog, proving, sweeping
+from .cold import changelog, proving
 from .cold import rows as cold
 from .conf import limits, limits_of, settings
 from .declaring.declaration import Declaration, Variant
 from .declaring.keys import CLEARED, EPOCH_SCOPE, EVERY_SCOPE, INVALIDATED
-from .entry import A_DAY, Answer, Copy, Search
+from .entry import Answer, Copy, Search
 from .exceptions import ComputeFailed
 from .hot import entries as hot
 from .identity import known
 from .models import StatisticEntry
 from .signals import hydration_failed
+from .tidying import Changed, Declarations, Out, is_clearing, prune, sweep, unless_out
 
 T = TypeVar("T")
 
-Declarations = Sequence[Declaration[..., Any]]
 Outcome = Literal["fresh", "refreshed", "busy", "blocked", "unproven"]
-Changed = Mapping[tuple[str, str], Any]
-Home = tuple[str, Declaration[..., Any]]  # a database, and a statistic whose rows it holds
-Out = dict[str, Exception]  # the databases found to be out, and what each raised first
 
 LOOKED_AT = 1_000  # variants of a statistic that one tick looks at, of each kind: a grid is looked at whole
 FOLDS = 100  # of 1,000 log rows each, in one tick
-_unfinished: set[str] = set()  # statistics that had more beyond MAX_ENTRIES than this process's last tick deleted
-_unswept: dict[tuple[str, str], str] = {}  # where to go on deleting what was cleared, by database and statistic
 AHEAD = 2  # ticks: what is not refreshed by then is refreshed at the next tick, before it is stale
 
 
@@ -73,17 +67,6 @@ def tick(declarations: Declarations) -> Ticked:
     return Ticked(len(folded), queued, pruned)
 
 
-def unless_out(out: Out, alias: str, work: Callable[..., T], *arguments: Any) -> T | None:
-    """Do work on a database, unless that was found to be out: one that hangs is waited for once in a tick."""
-    if alias in out:
-        return None
-    try:
-        return work(*arguments)
-    except cold.OUTAGES as error:
-        out[alias] = error
-        return None
-
-
 def fold(alias: str) -> list[Any]:
     """Fold the log of one database until it is empty, or another process folds it; check first what is unchecked."""
     folded: list[Any] = []
@@ -103,69 +86,6 @@ def moved_lately(alias: str) -> list[tuple[str, str]]:
         return []
     moved = changelog.moved_since(alias, ours, cold.time_for(time() - AHEAD * settings().TICK))
     return [(name, scope) for name, scope in moved if not is_clearing(scope)]
-
-
-def prune(declarations: Declarations, out: Out) -> int:
-    """Delete rows that no policy may serve any more; and of one statistic in turn, those beyond MAX_ENTRIES.
-
-    A statistic that had more of these than one tick deletes is looked at by this process's next tick, too.
-    """
-    now, known = time(), [(cold.alias_of(declaration), declaration) for declaration in declarations]
-    pruned = [
-        unless_out(out, alias, cold.prune, alias, each.name, now - limits(each).stale_ttl) for alias, each in known
-    ]
-    longest = max((limits(each).stale_ttl for each in declarations), default=0.0)
-    for each in in_turn(known, int(now / settings().TICK)):
-        pruned.append(prune_surplus(out, *each))
-        unless_out(out, each[0], changelog.prune_parts, each[0], each[1].name, cold.time_for(now - longest - A_DAY))
-    return sum(filter(None, pruned))
-
-
-def sweep(declarations: Declarations, changed: Changed, out: Out) -> int:
-    """Delete rows of the statistics of which something was cleared: nobody is given them, they only take room.
-
-    Where there are more than one tick looks at, this process's next tick goes on. The hot tier is told once more: who
-    cleared may have ended while it was out, and nothing that is cleared is to be given while the database is.
-    """
-    cleared = {name for name, scope in changed if is_clearing(scope)}
-    swept = 0
-    for declaration in declarations:
-        home = cold.alias_of(declaration), declaration.name
-        if declaration.name in cleared:
-            _unswept[home] = ""
-            move_hot(home[0], {declaration.name: [EVERY_SCOPE]})
-        if (after := _unswept.get(home)) is not None:
-            done = unless_out(out, home[0], sweeping.sweep, declaration, after)
-            swept += note_swept(home, done)
-    return swept
-
-
-def note_swept(home: tuple[str, str], done: sweeping.Swept | None) -> int:
-    """Note where to go on, if there is more; give how many rows were deleted."""
-    if done is None:
-        return 0
-    if done.last is None:
-        _unswept.pop(home, None)  # another thread's tick may have ended first
-    else:
-        _unswept[home] = done.last
-    return done.deleted
-
-
-def is_clearing(scope: str) -> bool:
-    """Tell whether a scope is one that only clearing moves."""
-    return scope == EPOCH_SCOPE or scope.startswith(CLEARED)
-
-
-def in_turn(known: Sequence[Home], turn: int) -> list[Home]:
-    """Give the statistic whose turn it is, and those that were not done."""
-    return [each for at, each in enumerate(known) if at == turn % len(known) or each[1].name in _unfinished]
-
-
-def prune_surplus(out: Out, alias: str, declaration: Declaration[..., Any]) -> int | None:
-    """Delete what a statistic has beyond MAX_ENTRIES, and note whether there may be more."""
-    pruned = unless_out(out, alias, cold.prune_beyond, alias, declaration.name, settings().MAX_ENTRIES)
-    (_unfinished.add if pruned == cold.SURPLUS else _unfinished.discard)(declaration.name)
-    return pruned
 
 
 def queue_wanted(declarations: Declarations, changed: Changed, out: Out) -> int:

@@ -17,7 +17,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from time_machine import Traveller
 
-from statistics_cache import statistic, upkeep
+from statistics_cache import statistic, tidying, upkeep
 from statistics_cache.api import Statistic
 from statistics_cache.broker import queue
 from statistics_cache.cold import changelog, proving
@@ -693,4 +693,4 @@ def test_a_failure_meanwhile_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_ticks_that_end_a_sweep_together_both_end() -> None:
     """Of two threads whose ticks swept the same statistic, the one that ends last finds it ended."""
-    assert upkeep.note_swept(("default", "tests.stock"), Swept(2, None)) == 2
+    assert tidying.note_swept(("default", "tests.stock"), Swept(2, None)) == 2
