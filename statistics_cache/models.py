@@ -166,6 +166,30 @@ class StatisticScope(models.Model):
         return f"{self.statistic} {self.scope}"
 
 
+class StatisticChange(models.Model):
+    """What a fold took from the log: so many changes of a scope by one cause. Nothing depends on it; kept for a day."""
+
+    statistic = models.CharField(max_length=MAX_NAME)
+    scope = models.CharField(max_length=MAX_LENGTH, blank=True)
+    cause = models.CharField(max_length=200, blank=True, help_text="Empty: several, of which none is kept.")
+    number = models.PositiveIntegerField(help_text="How many changes.")
+    changed_at = Moment(help_text="When the last of them was logged.")
+
+    objects = models.Manager()
+    dumped = Undumped()
+
+    class Meta:
+        """Rows are looked up by statistic and scope, and deleted by their order."""
+
+        default_manager_name = "dumped"
+        verbose_name = "statistic change"
+        indexes = (models.Index(fields=["statistic", "scope"], name="statistic_change_scope"),)
+
+    def __str__(self) -> str:
+        """Give what changed and why."""
+        return f"{self.statistic} {self.scope}: {self.cause}"
+
+
 class StatisticIdentity(models.Model):
     """The number that tells this database from others: one row, made by `migrate`, renewed by a command."""
 

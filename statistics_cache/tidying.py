@@ -1,11 +1,11 @@
-"""What the tick deletes: what is expired or cleared, and what is beyond MAX_ENTRIES."""
+"""What the tick deletes: what is expired or cleared, what is beyond MAX_ENTRIES, and old history."""
 
 from collections.abc import Callable, Mapping, Sequence
 from time import time
 from typing import Any, TypeVar
 
 from .changing.delivering import move_hot
-from .cold import changelog, sweeping
+from .cold import changelog, history, sweeping
 from .cold import rows as cold
 from .conf import limits, settings
 from .declaring.declaration import Declaration
@@ -47,6 +47,8 @@ def prune(declarations: Declarations, out: Out) -> int:
     for each in in_turn(known, int(now / settings().TICK)):
         pruned.append(prune_surplus(out, *each))
         unless_out(out, each[0], changelog.prune_parts, each[0], each[1].name, cold.time_for(now - longest - A_DAY))
+    for alias in {alias for alias, _ in known}:
+        unless_out(out, alias, history.forget, alias, cold.time_for(now - A_DAY))
     return sum(filter(None, pruned))
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from django.http import HttpRequest
 
 from statistics_cache.cold.changelog import all_scopes
+from statistics_cache.cold.history import Causes, find_causes
 from statistics_cache.cold.rows import costs_among, seconds_of
 from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.declaring.keys import CLEARED, EPOCH_SCOPE, EVERY_SCOPE, INVALIDATED
@@ -17,7 +18,6 @@ from statistics_cache.hot.naming import hot_keys, own_space
 from statistics_cache.models import StatisticEntry
 
 from . import pictures
-from .causes import Causes, find_causes
 from .columns import badge
 from .showing import Current, judge_page, shown
 from .visibility import home, visible_declarations

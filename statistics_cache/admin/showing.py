@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from django.http import HttpRequest
 
 from statistics_cache.cold.changelog import all_scopes
+from statistics_cache.cold.history import Causes, find_causes
 from statistics_cache.cold.rows import read_variant, seconds_of
 from statistics_cache.conf import limits_of
 from statistics_cache.declaring.declaration import Declaration, Variant
@@ -16,7 +17,6 @@ from statistics_cache.hot.counters import Counts, keys_of, read_counts
 from statistics_cache.models import StatisticEntry
 from statistics_cache.peeking import Look, look_together
 
-from .causes import find_causes, newest_cause
 from .visibility import Declarations, home, visible_declarations
 from .words import empty_because, orphaned_because, since, why
 
@@ -81,6 +81,12 @@ def judge_page(rows: Sequence[StatisticEntry], request: HttpRequest) -> Page:
     for row in rows:
         vars(row)[ATTRIBUTE] = show(row, current.get(row.pk), declarations, causes)
     return Page(list(rows), tick, read_counts(declarations, numbers))
+
+
+def newest_cause(causes: Causes, statistic: str, variant: Variant) -> str:
+    """Say what last changed an entry; nothing if nothing is known."""
+    known = [causes[statistic, scope] for scope in all_scopes(variant) if (statistic, scope) in causes]
+    return max(known).text if known else ""
 
 
 def pair_of(row: StatisticEntry, declarations: Declarations) -> tuple[Declaration[..., Any], Variant] | None:

@@ -19,6 +19,9 @@ from statistics_cache.declaring.keys import CLEARED, EPOCH_SCOPE, EVERY_SCOPE, I
 from statistics_cache.entry import Generations
 from statistics_cache.models import StatisticInvalidation, StatisticScope, in_utc
 
+from . import history
+from .history import Logged
+
 MAX_JUMP = 2**22  # random, so that two histories never reach one sum; small: a bigint lasts 4 * 10**12 changes
 LOGGED_AT_ONCE = 100  # log rows in one statement; SQLite takes at least 32,766 arguments, and each row has six
 FOLDED_AT_ONCE = 1_000  # log rows in one transaction, short enough that no writer of a database file waits for long
@@ -45,17 +48,6 @@ class Total(NamedTuple):
 
 Totals = Mapping[tuple[str, str], Total]  # by statistic and scope
 UNMOVED = Total(0)
-
-
-class Logged(NamedTuple):
-    """A log row that was folded."""
-
-    pk: int
-    statistic: str
-    scope: str
-    jump: int
-    cause: str
-    created_at: datetime
 
 
 class Change(NamedTuple):
@@ -224,6 +216,7 @@ def fold(alias: str) -> list[Logged] | None:
             transaction.set_rollback(True, using=alias)
             return None
         add_to_sums(alias, rows)
+        history.keep(alias, rows)
     return rows
 
 

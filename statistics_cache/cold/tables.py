@@ -6,10 +6,22 @@ from django.db import connections
 from django.db.models import Model
 
 from statistics_cache.identity.facts import Place, place_of
-from statistics_cache.models import StatisticEntry, StatisticIdentity, StatisticInvalidation, StatisticScope
+from statistics_cache.models import (
+    StatisticChange,
+    StatisticEntry,
+    StatisticIdentity,
+    StatisticInvalidation,
+    StatisticScope,
+)
 from statistics_cache.signals import tables_missing
 
-MODELS: tuple[type[Model], ...] = (StatisticEntry, StatisticInvalidation, StatisticScope, StatisticIdentity)
+MODELS: tuple[type[Model], ...] = (
+    StatisticEntry,
+    StatisticInvalidation,
+    StatisticScope,
+    StatisticIdentity,
+    StatisticChange,
+)
 _ready: set[Place] = set()  # the databases whose tables are there: once they are, nobody asks again
 _complete: set[Place] = set()
 _told: set[Place] = set()
@@ -28,7 +40,7 @@ def are_ready(alias: str) -> bool:
 
 
 def are_complete(alias: str) -> bool:
-    """Tell whether a database has all our tables in their present form: a proof reads each of them."""
+    """Tell whether a database has all our tables in their present form: a proof, a store or a fold wants each."""
     name = name_of(alias)
     if name in _complete:
         return True

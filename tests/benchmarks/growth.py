@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from statistics_cache import Statistic, statistic, upkeep
-from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
+from statistics_cache.models import StatisticChange, StatisticEntry, StatisticInvalidation, StatisticScope
 from tests.models import Paint
 from tests.routers import TestRouter
 
@@ -127,7 +127,7 @@ def folds(database: str, rows: int) -> Table:
 def empty() -> None:
     """Forget everything, messages and what is hot included."""
     with connections[TestRouter.database].cursor() as cursor:
-        for model in (StatisticEntry, StatisticInvalidation, StatisticScope):
+        for model in (StatisticEntry, StatisticInvalidation, StatisticScope, StatisticChange):
             cursor.execute(f"DELETE FROM {model._meta.db_table}")  # noqa: S608
     current_app.control.purge()
     caches["statistics"].clear()

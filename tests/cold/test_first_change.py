@@ -15,7 +15,13 @@ from pytest_django import DjangoDbBlocker
 from statistics_cache.cold import changelog, proving
 from statistics_cache.cold.changelog import Change
 from statistics_cache.cold.proving import Moves
-from statistics_cache.models import StatisticEntry, StatisticIdentity, StatisticInvalidation, StatisticScope
+from statistics_cache.models import (
+    StatisticChange,
+    StatisticEntry,
+    StatisticIdentity,
+    StatisticInvalidation,
+    StatisticScope,
+)
 from tests.figures import Figure
 from tests.interleaving.database import DEFAULTS
 from tests.samples import Color, shelf
@@ -100,7 +106,7 @@ def past(django_db_blocker: DjangoDbBlocker) -> Iterator[Past]:
     connections[ALIAS] = wrapper
     with django_db_blocker.unblock():
         with wrapper.schema_editor() as editor:
-            for model in (StatisticEntry, StatisticInvalidation, StatisticScope, StatisticIdentity):
+            for model in (StatisticEntry, StatisticInvalidation, StatisticScope, StatisticIdentity, StatisticChange):
                 editor.create_model(model)
         wrapper.connection.create_function("strftime", -1, past.spell)
         yield past

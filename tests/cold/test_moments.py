@@ -15,10 +15,10 @@ from pytest_django import Settings
 from time_machine import Traveller
 
 from statistics_cache import upkeep
-from statistics_cache.admin.causes import find_causes
 from statistics_cache.cold import changelog
 from statistics_cache.cold import rows as cold
 from statistics_cache.cold.changelog import Change
+from statistics_cache.cold.history import find_causes
 from statistics_cache.declaring.keys import UNCHECKED_SCOPE
 from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
 from tests.admin.conftest import LIST

@@ -26,6 +26,7 @@ TABLES = [
     model._meta.db_table
     for model in (
         Paint,
+        models.StatisticChange,
         models.StatisticEntry,
         models.StatisticIdentity,
         models.StatisticInvalidation,

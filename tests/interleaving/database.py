@@ -12,10 +12,26 @@ from django.db.backends.sqlite3._functions import (  # type: ignore[import-untyp
 )
 from django.db.backends.sqlite3.base import DatabaseWrapper
 
-from statistics_cache.models import StatisticEntry, StatisticIdentity, StatisticInvalidation, StatisticScope
+from statistics_cache.models import (
+    StatisticChange,
+    StatisticEntry,
+    StatisticIdentity,
+    StatisticInvalidation,
+    StatisticScope,
+)
 from tests.models import Item, Order, Paint, Region
 
-MODELS = (StatisticEntry, StatisticInvalidation, StatisticScope, Paint, Item, Order, Region, StatisticIdentity)
+MODELS = (
+    StatisticEntry,
+    StatisticInvalidation,
+    StatisticScope,
+    Paint,
+    Item,
+    Order,
+    Region,
+    StatisticIdentity,
+    StatisticChange,
+)
 NAMES = {model: model._meta.db_table for model in MODELS}
 NUMBER = 4711  # which database it is
 WRITES = frozenset({"INSERT", "UPDATE", "DELETE"})

@@ -23,7 +23,7 @@ from statistics_cache.api import registry
 from statistics_cache.broker import queue
 from statistics_cache.broker.queue import Wanted
 from statistics_cache.broker.schedule import TICK
-from statistics_cache.models import StatisticEntry, StatisticInvalidation, StatisticScope
+from statistics_cache.models import StatisticChange, StatisticEntry, StatisticInvalidation, StatisticScope
 from tests.jumps import record
 from tests.models import Paint
 from tests.worker.statistics import followed
@@ -139,7 +139,7 @@ def tick(times: int) -> None:
 
 def clean() -> None:
     """Forget everything that an earlier test has left."""
-    for model in (Paint, StatisticEntry, StatisticInvalidation, StatisticScope):
+    for model in (Paint, StatisticEntry, StatisticInvalidation, StatisticScope, StatisticChange):
         model.objects.all().delete()
     caches["statistics"].clear()
 
