@@ -78,6 +78,9 @@ class StatisticEntry(models.Model):
     cost = models.FloatField(default=0.0, help_text="Seconds that the last compute took.")
     costs = models.JSONField(default=list, help_text="Seconds of the last computes, oldest first.")
     reason = models.CharField(max_length=20, blank=True, help_text="Why it was computed.")
+    computed_by = models.CharField(
+        max_length=10, blank=True, default="", db_default="", help_text="By whom: read, worker, tick or command."
+    )
     failures = models.PositiveIntegerField(default=0, help_text="Computes that failed since the last success.")
     last_error = models.TextField(blank=True)
     retry_at = Moment(null=True, help_text="No compute is tried before this moment.")

@@ -8,8 +8,9 @@ from celery import Task, shared_task
 from celery.signals import task_prerun, worker_process_shutdown
 
 from . import computing, upkeep
+from .actor import acting
 from .api import registry
-from .broker.queue import ASKED_AT
+from .broker.queue import ASKED_AT, ASKED_BY
 from .broker.schedule import EXPIRES, JSON, REFRESH, TICK
 from .changing import checking
 from .declaring.declaration import Declaration, Variant
@@ -43,7 +44,8 @@ def refresh(self: "Task[..., Any]", statistic: str, parameters: str, forced: boo
         return
     retries = self.request.retries < MAX_RETRIES
     try:
-        outcome = upkeep.refresh(declaration, variant, forced=forced, retries=retries)
+        with acting("tick" if (self.request.headers or {}).get(ASKED_BY) == "tick" else "worker"):
+            outcome = upkeep.refresh(declaration, variant, forced=forced, retries=retries)
     except computing.DatabaseOut as error:
         raise self.retry(countdown=pause_after(self.request.retries)) from error
     if (outcome == "unproven" or (forced and outcome == "busy")) and retries:

@@ -131,10 +131,16 @@ def wanted_among(declaration: Declaration[..., Any], variants: Sequence[Variant]
     if proofs is None:
         return None
     return [
-        Wanted(declaration, variant, proof.database, proof.row, proof.identity, floor=floor_of(declaration, proof.copy))
+        wanted_of(declaration, variant, proof)
         for variant, proof in ((variant, proofs[variant.key]) for variant in variants)
         if is_wanted(declaration, variant, proof, time())
     ]
+
+
+def wanted_of(declaration: Declaration[..., Any], variant: Variant, proof: proving.Proof) -> Wanted:
+    """Name the refresh of a variant that the tick wants."""
+    floor = floor_of(declaration, proof.copy)
+    return Wanted(declaration, variant, proof.database, proof.row, proof.identity, floor=floor, is_of_tick=True)
 
 
 def to_look_at(declaration: Declaration[..., Any], grid: Mapping[str, Variant], changed: Changed) -> dict[str, Variant]:

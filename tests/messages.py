@@ -36,6 +36,7 @@ class Messages:
         done = 0
         for message in self:
             task = current_app.tasks[message.headers["task"]]
-            task.apply(kwargs=message.payload[1], retries=message.headers["retries"], throw=False)
+            asked = {"kwargs": message.payload[1], "headers": message.headers}
+            task.apply(**asked, retries=message.headers["retries"], throw=False)
             done += 1
         return done

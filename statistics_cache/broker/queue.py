@@ -31,6 +31,7 @@ Published = Literal["queued", "already queued", "refused"]
 
 # The header of a message that is forced, or has a floor; other code that reads the message does not mind one.
 ASKED_AT = "asked_at"
+ASKED_BY = "asked_by"  # the header of a message that the tick sends
 ANY = "any"  # how a note is named that is of no state
 OUTLIVES = 1.0  # seconds that a note outlives the lease, so that who queues again finds the lease expired
 GRACE = 10.0  # seconds between the exception that ends a compute at its time limit and the kill
@@ -85,7 +86,8 @@ class Wanted:
     """A refresh that is wanted of an entry, and the state the entry was found in: what the database knew of it.
 
     `identity` is the database's. A `forced` one computes although the entry is fresh by then. With a `floor`, seconds,
-    nobody queues another one for so long, whatever becomes of the state. (Note [At most so often])
+    nobody queues another one for so long, whatever becomes of the state. (Note [At most so often]) One that
+    `is_of_tick` was asked for by no reader.
     """
 
     declaration: Declaration[..., Any]
@@ -95,6 +97,7 @@ class Wanted:
     identity: str | None
     forced: bool = False
     floor: float = 0.0
+    is_of_tick: bool = False
 
     @property
     def state(self) -> str:
@@ -215,11 +218,14 @@ def send(task: Any, wanted: Wanted) -> None:
     declaration = wanted.declaration
     lasts = bounded(wanted.floor) or settings().LEASE_TTL
     options: dict[str, Any] = {"expires": lasts, "ignore_result": True, "retry": False}
-    if wanted.floor:
-        options["headers"] = {ASKED_AT: time()}
+    headers = ({ASKED_AT: time()} if wanted.floor or wanted.forced else {}) | (
+        {ASKED_BY: "tick"} if wanted.is_of_tick else {}
+    )
+    if headers:
+        options["headers"] = headers
     options["shadow"] = f"{REFRESH} {declaration.name}"  # what Celery's own log lines call it
     if wanted.forced:
-        options |= {"expires": limits(declaration).stale_ttl, "headers": {ASKED_AT: time()}}
+        options["expires"] = limits(declaration).stale_ttl
     if queue := declaration.queue or settings().QUEUE:
         options["queue"] = queue
     if limit := declaration.time_limit:

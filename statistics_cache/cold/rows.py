@@ -10,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, InterfaceError, InternalError, Operation
 from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
+from statistics_cache.actor import actor
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import entry_key
 from statistics_cache.entry import A_DAY, CLOCK_TOLERANCE, END_OF_TIME, LONGEST_BLOCK, Copy, is_time, moment
@@ -72,6 +73,7 @@ def store(
         cost=copy.cost,
         costs=[*costs, round(copy.cost, 6)][-KEPT_COSTS:],
         reason=reason,
+        computed_by=actor(),
         failures=0,
         last_error="",
         retry_at=None,

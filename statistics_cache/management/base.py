@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.dateparse import parse_duration
 
+from statistics_cache.actor import acting
 from statistics_cache.api import registry
 from statistics_cache.cold import rows as cold
 from statistics_cache.declaring.declaration import Declaration
@@ -50,7 +51,8 @@ class StatisticsCommand(BaseCommand):
     def work_and_flush(self, **options: Any) -> None:
         """Do the work, and have all that was written read: at the end of the process it is too late for errors."""
         try:
-            self.work(**options)
+            with acting("command"):
+                self.work(**options)
         finally:
             self.stdout.flush()
 

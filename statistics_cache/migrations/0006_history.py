@@ -8,6 +8,17 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="statisticentry",
+            name="computed_by",
+            field=models.CharField(
+                blank=True,
+                db_default="",
+                default="",
+                help_text="By whom: read, worker, tick or command.",
+                max_length=10,
+            ),
+        ),
         migrations.CreateModel(
             name="StatisticChange",
             fields=[
