@@ -22,6 +22,7 @@ from .declaring.registry import Registry
 from .declaring.sources import CaptureBy, Scope, check_capture, read_sources
 from .entry import Answer, Entry
 from .exceptions import DeclarationError
+from .explaining.sentences import Story, explain
 from .hot import asking, counters
 from .signals import declared_late
 
@@ -138,6 +139,11 @@ class Statistic(Generic[P, T]):
     def entry(self, *args: P.args, **kwargs: P.kwargs) -> Entry[T] | None:
         """Give everything known of the stored value, in whatever state; changes nothing."""
         return peeking.peek(self.declaration, self.declaration.variant(args, kwargs))
+
+    def explain(self, *args: P.args, **kwargs: P.kwargs) -> Story:
+        """Tell in plain words why a variant is as it is, and what comes next; `str()` of it is the text, `.facts` has
+        what it says, without the value. Changes nothing."""
+        return explain(self.declaration, self.declaration.variant(args, kwargs))
 
     def compute(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the plain function; touches no cache."""

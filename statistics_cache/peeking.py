@@ -19,15 +19,20 @@ T = TypeVar("T")
 
 
 class Peek(NamedTuple, Generic[T]):
-    """What a look ended with: the best copy there is, and the table's row, which may record a failure alone."""
+    """What a look ended with: the best copy there is, and the table's row, which may record a failure alone.
+
+    `read` is what was found hot, `proof` what the database said, None while it is out.
+    """
 
     found: Found[T] | None
     row: Row | None
+    read: hot.Read
+    proof: proving.Proof | None
 
 
 def peek(declaration: Declaration[..., T], variant: Variant) -> Entry[T] | None:
     """Give everything known of a stored value."""
-    found, row = peek_many(declaration, [variant])[0]
+    found, row, *_ = peek_many(declaration, [variant])[0]
     return to_entry(declaration, variant, found, row) if found else None
 
 
@@ -38,7 +43,7 @@ def peek_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> 
     proofs = checking.prove(declaration, variants)
     if proofs is None:
         pairs = zip(variants, reads, strict=True)
-        return [Peek(search_without_database(declaration, *pair).found, None) for pair in pairs]
+        return [Peek(search_without_database(declaration, *pair).found, None, pair[1], None) for pair in pairs]
     if any(is_learnt(alias, read, proofs[variant.key]) for variant, read in zip(variants, reads, strict=True)):
         return peek_many(declaration, variants)
     return [
@@ -49,7 +54,8 @@ def peek_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> 
 def peek_at(declaration: Declaration[..., T], variant: Variant, read: hot.Read, proof: proving.Proof) -> Peek[T]:
     """Judge what both tiers hold of one variant."""
     bounds = limits_of(declaration, variant)
-    return Peek(best(declaration, [hot_copy(read, proof), proof.copy], proof, read.at, bounds), proof.row)
+    found = best(declaration, [hot_copy(read, proof), proof.copy], proof, read.at, bounds)
+    return Peek(found, proof.row, read, proof)
 
 
 def peek_stored(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> Iterator[tuple[Variant, Peek[Any]]]:

@@ -10,6 +10,7 @@ from statistics_cache.breaker import Breaker
 from statistics_cache.broker import queue
 from statistics_cache.broker.schedule import is_late
 from statistics_cache.conf import settings
+from statistics_cache.explaining.durations import duration
 from statistics_cache.hot import asking
 from statistics_cache.triggering import installing
 from statistics_cache.triggering.describing import homes
@@ -17,7 +18,7 @@ from statistics_cache.triggering.describing import homes
 from .changelist import EntryList
 from .overview import Overview, overview_of
 from .visibility import Declarations, home, visible_declarations
-from .words import MEANINGS, STATES, duration, size
+from .words import MEANINGS, STATES, size
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from statistics_cache.cold.rows import costs_among
+from statistics_cache.explaining.durations import duration
 from statistics_cache.models import StatisticEntry
 
 from . import pictures
 from .changelist import PREVIEW
 from .showing import shown
-from .words import MEANINGS, STATES, duration, size, spell_parameters
+from .words import MEANINGS, STATES, size, spell_parameters
 
 PARTS = re.compile(r"[^._]*[._]|[^._]+")  # of a name, each up to where it may be broken
 NOTHING = SafeString('<span class="sc-quiet">—</span>')

@@ -19,6 +19,7 @@ from statistics_cache.cold import rows as cold
 from statistics_cache.conf import limits
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.exceptions import ParameterError
+from statistics_cache.explaining.durations import duration
 from statistics_cache.hot.counters import Counts, counts_of
 from statistics_cache.models import StatisticEntry
 
@@ -26,7 +27,6 @@ from .actions import MAX_NOW, Admin, compute, is_disabled, note_together
 from .detail import Fact, describe_source
 from .overview import listed, overview_of
 from .visibility import Declarations, visible_declarations
-from .words import duration
 
 DOTTED = re.compile(r"\b(?:\w+\.)+(?=\w)")  # the modules before a type's name
 

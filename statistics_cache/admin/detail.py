@@ -14,6 +14,8 @@ from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.declaring.keys import CLEARED, EPOCH_SCOPE, EVERY_SCOPE, INVALIDATED
 from statistics_cache.declaring.sources import Source
 from statistics_cache.entry import Copy, moment
+from statistics_cache.explaining.durations import duration
+from statistics_cache.explaining.sentences import explain
 from statistics_cache.hot.naming import hot_keys, own_space
 from statistics_cache.models import StatisticEntry
 
@@ -21,7 +23,7 @@ from . import pictures
 from .columns import badge
 from .showing import Current, judge_page, shown
 from .visibility import home, visible_declarations
-from .words import MEANINGS, duration, pretty, size, snippet, spell_parameters
+from .words import MEANINGS, pretty, size, snippet, spell_parameters
 
 MAX_SHOWN = 50_000  # characters of a value; the rest is for a program to read
 SCOPE_NAMES = {EVERY_SCOPE: "every variant", EPOCH_SCOPE: "the epoch, which clearing moves"}
@@ -106,6 +108,7 @@ def describe_current(entry: StatisticEntry, current: Current) -> dict[str, Any]:
         "tiers": [hot_tier(current), cold_tier(entry, current)],
         "sources": [describe_source(source) for source in declaration.sources],
         "scopes": [moved(declaration, scope, causes) for scope in scopes if is_shown(declaration, scope, causes)],
+        "story": explain(declaration, current.variant).sentences,
         "snippet": snippet(declaration, current.variant),
         "is_blocked": bool(entry.retry_at and seconds_of(entry.retry_at) > time()),
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from .words import duration
+from statistics_cache.explaining.durations import duration
 
 SPARK = (76, 22)  # width and height of a sparkline, in pixels
 BARS = (480, 96)

@@ -9,9 +9,9 @@ from keyword import iskeyword
 from typing import Any
 
 from statistics_cache.declaring.declaration import Declaration, Variant
-from statistics_cache.entry import Limits, Reason, State, is_time
+from statistics_cache.entry import Limits, Reason, State
+from statistics_cache.explaining.durations import duration
 
-UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 STATES: dict[str, str] = {
     "fresh": "Fresh",
     "stale": "Stale",
@@ -32,23 +32,6 @@ WHY: dict[Reason, str] = {
     "source": "Its source changed",
     "unproven": "The database is out.",
 }
-
-
-def duration(seconds: float) -> str:
-    """Give a duration in its largest unit, and the next one while that says something: `1 h 20 min`, `4.2 ms`."""
-    if not is_time(seconds):  # what a row holds that somebody else has written
-        return "unknown"
-    if seconds < 1:
-        return f"{seconds * 1000:.2g} ms" if 0 < seconds < 0.01 else f"{seconds * 1000:.0f} ms"
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    at = next(index for index, (size, _) in enumerate(UNITS) if whole >= size)
-    size, unit = UNITS[at]
-    text = f"{whole // size} {unit}"
-    if at + 1 < len(UNITS) and whole // size < 10 and (rest := whole % size // UNITS[at + 1][0]):
-        text += f" {rest} {UNITS[at + 1][1]}"
-    return text
 
 
 def size(octets: float) -> str:

@@ -77,7 +77,7 @@ class Shown:
 
 def read_stored(declaration: Declaration[..., Any], texts: Mapping[str, str]) -> Iterator[Shown]:
     """Give every stored variant that has these parameters, by key."""
-    for variant, (found, row) in peeking.peek_stored(declaration, texts):
+    for variant, (found, row, *_) in peeking.peek_stored(declaration, texts):
         yield Shown(
             name=declaration.name,
             variant=variant,

@@ -15,6 +15,7 @@ from django.test import Client
 from statistics_cache import statistic
 from statistics_cache.admin import overview, words
 from statistics_cache.exceptions import DeclarationError
+from statistics_cache.explaining.durations import duration
 from statistics_cache.hot import counters
 from statistics_cache.models import StatisticEntry
 from tests.admin.conftest import BLUE, LIST, RED, REGISTRY, act, orphan, row_of
@@ -342,7 +343,7 @@ def test_pages_are_named_for_screen_readers(admin_client: Client) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     """In the largest unit, and the next one while it says something."""
-    assert words.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_a_look_says_what_a_peek_says(stored: None) -> None:
     looked = look_together(list(pairs())).looks
     peeked = [peek_many(declaration, [variant])[0] for declaration, variant in pairs()]
     assert [(look.state, look.reason, look.proof.row and look.proof.row.failures) for look in looked] == [
-        (found and found.state, found and found.reason, row and row.failures) for found, row in peeked
+        (found and found.state, found and found.reason, row and row.failures) for found, row, *_ in peeked
     ]
     assert {look.state for look in looked} == {"fresh", "stale", "expired", None}
 

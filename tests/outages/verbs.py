@@ -10,6 +10,7 @@ from typing import Any
 from statistics_cache import Answer, TokenError, tasks, upkeep
 from statistics_cache.api import registry
 from statistics_cache.entry import Entry
+from statistics_cache.explaining.sentences import Story
 from statistics_cache.upkeep import Ticked
 from tests.commanding import Ended, run
 from tests.outages.pages import PAGES, check_page
@@ -161,6 +162,13 @@ def check_shown(world: World, ended: Ended) -> None:
             assert shown["reason"] or shown["state"] == "missing", shown
 
 
+def check_explained(world: World, story: Story) -> None:
+    """A story has all its sentences, and calls nothing fresh that is not."""
+    assert len(story.sentences) >= 6
+    if story.facts.state == "fresh":
+        check_fresh(world, is_fresh=True)
+
+
 def put(world: World) -> bool:
     """Compute elsewhere, under a token."""
     try:
@@ -197,6 +205,7 @@ VERBS: dict[str, Verb] = {
     "answer": Verb(lambda world: world.statistic.answer(RED), check_given),
     "answer at once": Verb(lambda world: world.statistic.answer(RED, wait=False), check_found_answer),
     "get": Verb(lambda world: world.statistic.get(RED), check_found),
+    "explain": Verb(lambda world: world.statistic.explain(RED), check_explained),
     "get_many": Verb(lambda world: world.statistic.get_many([{"color": each} for each in Color]), check_many),
     "is_fresh": Verb(lambda world: world.statistic.is_fresh(RED), check_fresh),
     "entry": Verb(lambda world: world.statistic.entry(RED), check_found_answer),
