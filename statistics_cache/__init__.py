@@ -14,6 +14,7 @@ from .exceptions import (
     SettingsError,
     StatisticsCacheError,
     TokenError,
+    UndeclaredSource,
     UnknownStatistic,
 )
 
@@ -40,6 +41,7 @@ __all__ = [
     "StatisticsQuerySet",
     "StatisticsSource",
     "TokenError",
+    "UndeclaredSource",
     "UnknownStatistic",
     "invalidates",
     "stand_alone",

@@ -269,6 +269,7 @@ def statistic(
                 raise DeclarationError(f"on_change is {on_change!r}. Write 'expire' or 'revalidate'.")
             check_busy(on_change, stale_ttl, refresh_every, changed_ttl)
             parameters, result = read_function(function)
+            sources = read_sources(depends_on)
             declared = Statistic(
                 Declaration(
                     function=function,
@@ -277,7 +278,8 @@ def statistic(
                     explicit_name=None if name is None else check_name(name),
                     ttl=ttl,
                     stale_ttl=stale_ttl,
-                    sources=read_sources(depends_on),
+                    sources=tuple(each for each in sources if not each.ignored),
+                    ignored=tuple(each for each in sources if each.ignored),
                     on_change=on_change,
                     refresh_every=refresh_every,
                     changed_ttl=changed_ttl,

@@ -21,6 +21,7 @@ from .hot import asking, generations
 from .hot import entries as hot
 from .hot.lease import Flight, Landing
 from .identity import known
+from .noting import undeclared
 from .signals import refresh_failed, refresh_finished, store_failed
 from .underway import frame, running
 
@@ -54,7 +55,7 @@ def compute(
     began = captured.computed_at if captured else microseconds(time())
     started = perf_counter()
     try:
-        with frame(declaration, variant, began) as used:
+        with frame(declaration, variant, began) as used, undeclared.watched(declaration):
             returned = declaration.call(variant)
         cost = perf_counter() - started
         payload, value = declaration.encode(returned)

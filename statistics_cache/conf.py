@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from django.conf import settings as django_settings
+from django.core import mail
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .declaring.declaration import Declaration, Variant, share_of
@@ -40,6 +41,9 @@ class Settings(BaseModel):
     KEY_PREFIX: str = Field("statistics", pattern=r"^[\w.:-]{1,20}$", description="The start of every hot key.")
     CAPTURE: CaptureBy = Field("signals", description="How changes are seen where nothing else is declared.")
     NOTIFY: bool = Field(default=False, description="True has PostgreSQL tell `statistics_listen` of each change.")
+    WATCH_SOURCES: Literal["off", "warn", "raise"] | None = Field(
+        None, description="What is done about tables that a compute reads and its statistic does not name."
+    )
     TTL: Seconds = Field(300, description="The age below which an entry is fresh.")
     STALE_TTL: Seconds = Field(3600, description="The age below which an entry may be served at all.")
     PROOF_INTERVAL: Seconds = Field(30, description="How long a hot entry is believed without asking the database.")
@@ -100,6 +104,11 @@ def default_capture() -> CaptureBy:
         return settings().CAPTURE
     except SettingsError:
         return "signals"
+
+
+def is_tried_out() -> bool:
+    """Tell whether this process is under DEBUG or runs tests: there mistakes may cost something to find."""
+    return bool(django_settings.DEBUG) or hasattr(mail, "outbox")  # which Django makes for tests
 
 
 def wants_notices() -> bool:

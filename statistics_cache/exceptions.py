@@ -33,5 +33,9 @@ class ComputeTimeout(StatisticsCacheError, TimeoutError):
     """Another caller's compute of the same entry took longer than WAIT_TIMEOUT."""
 
 
+class UndeclaredSource(StatisticsCacheError, RuntimeError):
+    """A compute read what its statistic does not name, and WATCH_SOURCES says "raise"."""
+
+
 class TokenError(StatisticsCacheError, ValueError):
     """A token is not one of this statistic, these parameters and this schema."""

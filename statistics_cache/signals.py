@@ -38,7 +38,8 @@ store_failed = Signal()
 """Sent with `statistic`, `error` when a computed value could not be stored; the caller has its answer all the same."""
 
 source_undeclared = Signal()
-"""Sent once with `outer`, `inner` and `missing` (models) where a statistic uses another without naming its sources."""
+"""Sent once with `statistic`, `source` (a model's label, a table, or another statistic), `database` (None for another
+statistic) and `line` (what to write) where a compute reads what its statistic does not name."""
 
 declared_late = Signal()
 """Sent once with `statistic` and `module` where one is declared when the apps are loaded, in a module that they do not
@@ -131,10 +132,12 @@ def log_store_failed(statistic: str, error: Exception, **_: Any) -> None:
 
 
 @receiver(source_undeclared)
-def log_source_undeclared(outer: str, inner: str, missing: str, **_: Any) -> None:
-    """Log one line per pair of statistics."""
-    facts = {"outer": outer, "inner": inner, "missing": missing}
-    logger.warning("source undeclared: %s uses %s and not its %s", outer, inner, missing, extra=facts)
+def log_source_undeclared(statistic: str, source: str, database: str | None, line: str, **_: Any) -> None:
+    """Log one line per statistic and source."""
+    facts = {"statistic": statistic, "source": source, "database": database, "line": line}
+    where = f" on database {database!r}" if database else ""
+    message = "source undeclared: %s reads %s%s, and is told of no change there. %s"
+    logger.warning(message, statistic, source, where, line, extra=facts)
 
 
 @receiver(declared_late)

@@ -4,16 +4,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from threading import Lock, get_ident
 from typing import Any
 
 from asgiref.sync import SyncToAsync
 from django.core.signals import request_started
+from django.db.models import Model
 from django.dispatch import receiver
 
-from .changing.watching import models_of
+from .changing.watching import model_of, models_of, traced_sources
 from .declaring.declaration import Declaration, Variant
 from .signals import source_undeclared
 
@@ -29,6 +30,7 @@ class Frame:
     around: "Frame | None"
     suspected: float = inf
     is_over: bool = False
+    inner: set[Declaration[..., Any]] = field(default_factory=set)  # other statistics that it asked
 
     @property
     def oldest(self) -> float:
@@ -143,11 +145,20 @@ def use_statistic(inner: Declaration[..., Any]) -> None:
     if (mine := running()) is None:
         return
     outer = mine.declaration
-    missing = models_of(inner) - models_of(outer)
+    mine.inner.add(inner)
+    missing = models_of(inner) - models_of(outer) - ignored_by(outer)
     if missing and (outer.name, inner.name) not in _told:
         _told.add((outer.name, inner.name))
         names = ", ".join(sorted(model._meta.label for model in missing))
-        source_undeclared.send_robust(sender=type(outer), outer=outer.name, inner=inner.name, missing=names)
+        line = f"Name it in depends_on, or {names}."
+        facts = {"statistic": outer.name, "source": inner.name, "database": None, "line": line}
+        source_undeclared.send_robust(sender=type(outer), **facts)
+
+
+def ignored_by(outer: Declaration[..., Any]) -> frozenset[type[Model]]:
+    """Give the models that a statistic reads and wants to be told nothing of."""
+    found = (model_of(traced.source) for traced in traced_sources(outer.ignored))
+    return frozenset(model for model in found if model is not None)
 
 
 # Note [Whose a thread is]

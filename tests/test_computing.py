@@ -237,10 +237,13 @@ def test_a_statistic_that_does_not_name_its_sources_is_told_of_once(
     for _ in range(3):
         outer.refresh()
     told = [vars(record) for record in caplog.records]
-    assert [(each["outer"], each["inner"], each["missing"]) for each in told] == [
-        ("tests.outer_without_sources", "tests.stock", "tests.Paint")
+    assert [(each["statistic"], each["source"], each["line"]) for each in told] == [
+        ("tests.outer_without_sources", "tests.stock", "Name it in depends_on, or tests.Paint.")
     ]
-    said = "source undeclared: tests.outer_without_sources uses tests.stock and not its tests.Paint"
+    said = (
+        "source undeclared: tests.outer_without_sources reads tests.stock, and is told of no change there. "
+        "Name it in depends_on, or tests.Paint."
+    )
     assert [record.getMessage() for record in caplog.records] == [said]
 
 

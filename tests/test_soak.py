@@ -30,6 +30,13 @@ def test_a_write_that_is_not_logged_is_caught() -> None:
     assert "due was change" in done.stdout
 
 
+def test_a_source_that_is_taken_out_is_told_of() -> None:
+    """What a statistic does not name is in the log from its first compute on, by name."""
+    done = soak("--seconds", str(PATIENCE), "--broken", "source")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "source undeclared: soak.shelf reads tests.Paint on database 'default'" in done.stderr
+
+
 def test_what_other_programs_write_is_noticed_by_triggers() -> None:
     """P1 to P3 for a program that writes by SQL alone: within PROOF_INTERVAL, at once where the database is asked."""
     done = soak("--capture", "triggers", "--seconds", "3")

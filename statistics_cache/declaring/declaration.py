@@ -104,6 +104,7 @@ class Declaration(Generic[P, T]):
     ttl: timedelta | None = None
     stale_ttl: timedelta | None = None
     sources: tuple[Source, ...] = ()
+    ignored: tuple[Source, ...] = ()
     on_change: Literal["expire", "revalidate"] = "expire"
     refresh_every: timedelta | None = None
     changed_ttl: timedelta | None = None

@@ -22,13 +22,15 @@ class Source:
     `scope` says which variants a change of a row concerns: a parameter of the same name as the field, a mapping of
     parameters to field paths, a callable that takes the instance and gives one such mapping of values, several, or
     None; None means all. With `fields`, a save that names other fields only is of no interest. `capture` says how
-    changes are seen; None means what the statistic says.
+    changes are seen; None means what the statistic says. An `ignored` model (or `"table"`) is read, and its changes
+    drop nothing: the ttl bounds how old what it says may be.
     """
 
     model: Any
     scope: Scope = None
     fields: Collection[str] | None = None
     capture: CaptureBy | None = None
+    ignored: bool = False
 
     def __post_init__(self) -> None:
         """Raise DeclarationError where an argument has the wrong type."""
@@ -39,6 +41,8 @@ class Source:
         if isinstance(self.fields, str):
             raise DeclarationError(f"fields of {self.label} is the text {self.fields!r}. Write [{self.fields!r}].")
         check_capture(self.capture)
+        if self.ignored and (self.scope, self.fields, self.capture) != (None, None, None):
+            raise DeclarationError(f"{self.label} is ignored: leave out scope, fields and capture, or ignored=True.")
 
     @property
     def label(self) -> str:

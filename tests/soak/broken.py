@@ -6,12 +6,13 @@ from math import inf
 from typing import Any
 
 from statistics_cache import reading
-from statistics_cache.changing import checking, delivering
+from statistics_cache.changing import checking, delivering, receiving
 from statistics_cache.cold import changelog, proving
 from statistics_cache.conf import settings
 from statistics_cache.hot import generations, holding, lease
 from statistics_cache.identity import facts, known
 from statistics_cache.triggering import installing
+from tests.soak import declared
 
 
 def break_it(what: str) -> None:
@@ -75,6 +76,11 @@ def give_what_changed() -> None:
     proving.Moves.left_of = lambda *_: inf  # type: ignore[method-assign]
 
 
+def forget_a_source() -> None:
+    """Have a statistic name nothing of what it is computed from."""
+    receiving.unwatch(declared.shelf.declaration)
+
+
 def lose_a_trigger() -> None:
     """Have somebody remove a trigger by hand, once all have seen that it was there."""
     installing.run("default", ["DROP TRIGGER statistics_cache_update ON tests_item"])
@@ -88,6 +94,7 @@ BROKEN: dict[str, Callable[[], None]] = {
     "proof": believe_for_ever,
     "epoch": forget_epochs,
     "identity": have_one_identity,
+    "source": forget_a_source,
     "trigger": lose_a_trigger,
 }
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from django.db import connection
 from pydantic import BaseModel
 
-from statistics_cache import Statistic, statistic
-from tests.models import Item, Paint
+from statistics_cache import Source, Statistic, statistic
+from tests.models import Item, Order, Paint
 
 COLORS = ("red", "blue", "green", "white")
 REGIONS = (1, 2, 3)
@@ -21,6 +21,7 @@ SHARED_ITEMS, SHARED_ORDERS = (1_000_001, 1_000_002, 1_000_003), (1_000_011, 1_0
 
 TTL, STALE_TTL = timedelta(seconds=20), timedelta(seconds=60)
 CHANGED_TTL = timedelta(seconds=2)  # as long as the floor: then readers and workers compute in turn
+ORDERS = Source(Order, ignored=True)  # whoever tells of no region shows orders, and owes no version of them
 SHORT_TTL, SHORT_STALE_TTL = timedelta(seconds=3), timedelta(seconds=6)  # so that age, too, makes answers stale
 
 
@@ -77,7 +78,7 @@ def look(sql: str, where: str, *values: str | int) -> Seen:
     )
 
 
-@statistic(name="soak.by_color", ttl=TTL, stale_ttl=STALE_TTL, depends_on={Item: "color"})
+@statistic(name="soak.by_color", ttl=TTL, stale_ttl=STALE_TTL, depends_on=[Source(Item, "color"), ORDERS])
 def by_color(color: str, *, part: int = 0) -> Seen:
     """The items of a colour."""
     return look(ITEMS, "i.color = %s", color)
@@ -101,7 +102,7 @@ def crossed(color: str, region: int) -> Seen:
     return look(ITEMS, "i.color = %s AND o.region_id = %s", color, region)
 
 
-@statistic(name="soak.every", ttl=TTL, stale_ttl=STALE_TTL, depends_on=[Item])
+@statistic(name="soak.every", ttl=TTL, stale_ttl=STALE_TTL, depends_on=[Source(Item), ORDERS])
 def every(*, part: int = 0) -> Seen:
     """All items."""
     return look(ITEMS, "true")
