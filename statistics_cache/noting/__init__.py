@@ -1,1 +1,1 @@
-"""What a compute reads: noted while it runs, and compared with what its statistic says."""
+"""What a compute reads: noted while it runs, compared with what its statistic says, and proposed as `depends_on`."""
