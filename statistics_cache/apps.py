@@ -19,7 +19,7 @@ class StatisticsCacheConfig(AppConfig):
         """Import what registers itself; see to it that what a process counted is not lost with it."""
         from . import checks, tasks, underway  # noqa: F401  (all need the app registry)
         from .api import registry
-        from .changing import migrating
+        from .changing import migrating, unseen  # noqa: F401  (it hears statements)
         from .changing.receiving import watch
         from .hot import counters
         from .identity import known

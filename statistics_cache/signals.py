@@ -41,6 +41,10 @@ source_undeclared = Signal()
 """Sent once with `statistic`, `source` (a model's label, a table, or another statistic), `database` (None for another
 statistic) and `line` (what to write) where a compute reads what its statistic does not name."""
 
+write_unseen = Signal()
+"""Sent once for each line of code and model, under DEBUG and in tests, with `model`, `verb`, `place` ("file:line"),
+`statistics` (names) and `line` (what to write) where rows of a watched model are written and nobody sees it."""
+
 declared_late = Signal()
 """Sent once with `statistic` and `module` where one is declared when the apps are loaded, in a module that they do not
 load: other processes neither log its changes nor refresh it."""
@@ -138,6 +142,14 @@ def log_source_undeclared(statistic: str, source: str, database: str | None, lin
     where = f" on database {database!r}" if database else ""
     message = "source undeclared: %s reads %s%s, and is told of no change there. %s"
     logger.warning(message, statistic, source, where, line, extra=facts)
+
+
+@receiver(write_unseen)
+def log_write_unseen(model: str, verb: str, place: str, statistics: list[str], line: str, **_: Any) -> None:
+    """Log one line per place."""
+    facts = {"model": model, "verb": verb, "place": place, "statistics": statistics}
+    message = "write unseen: %s of %s at %s: nobody tells %s. %s"
+    logger.warning(message, verb, model, place, ", ".join(statistics), line, extra=facts)
 
 
 @receiver(declared_late)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 
+from statistics_cache.changing.ways import ways_of
 from statistics_cache.cold.changelog import all_scopes
 from statistics_cache.cold.history import Causes, find_causes
 from statistics_cache.cold.rows import costs_among, seconds_of
@@ -107,6 +108,7 @@ def describe_current(entry: StatisticEntry, current: Current) -> dict[str, Any]:
         "stale_ttl": duration(current.bounds.stale_ttl),
         "tiers": [hot_tier(current), cold_tier(entry, current)],
         "sources": [describe_source(source) for source in declaration.sources],
+        "ways": ways_of(declaration),
         "scopes": [moved(declaration, scope, causes) for scope in scopes if is_shown(declaration, scope, causes)],
         "story": explain(declaration, current.variant).sentences,
         "snippet": snippet(declaration, current.variant),

@@ -1,7 +1,7 @@
 """System checks with stable ids: what `manage.py check` says of settings, the two tiers, broker and declarations.
 
-An Error breaks a promise; a Warning costs speed or time. Those marked * run with `check --deploy` only, those marked †
-with `check --database`.
+An Error breaks a promise; a Warning costs speed or time; an Info says what a declaration means. Those marked * run with
+`check --deploy` only, those marked † with `check --database`.
 
 | id | what is wrong |
 |---|---|
@@ -47,6 +47,7 @@ with `check --database`.
 | W020* | another database's statistics lie under the same KEY_PREFIX on the server |
 | W021* | the role may not read what tells a PostgreSQL server from its copies |
 | W022 | SQL cannot spell a scope as Python does: with triggers each change drops every variant |
+| I001 | a plain model is watched by signals: bulk writes, raw SQL and other programs are not seen |
 """
 
 from django.core.checks import Tags, register
@@ -57,7 +58,7 @@ from .declarations import check_hydration, check_places, check_sources, check_tt
 from .deployment import check_enabled, check_eviction, check_processes
 from .hot_tier import check_alias, check_connections, check_contract, check_settings
 from .identities import check_other_sites, check_server_facts, check_tenants
-from .sources import check_database_writes, check_managers
+from .sources import check_database_writes, check_managers, check_plain_models
 from .triggers import check_spelling, check_triggers, check_vendors
 
 TAG = "statistics_cache"
@@ -66,7 +67,7 @@ for _check in (check_settings, check_alias, check_contract, check_connections, c
     register(_check, TAG)
 for _check in (check_databases, check_routers, check_places, check_sources, check_hydration, check_ttls):
     register(_check, TAG)
-for _check in (check_managers, check_database_writes):
+for _check in (check_managers, check_database_writes, check_plain_models):
     register(_check, TAG)
 for _check in (check_broker, check_transport, check_broker_options, check_content):
     register(_check, TAG)

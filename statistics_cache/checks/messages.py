@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Warning  # noqa: A004  (Django's name)
+from django.core.checks import CheckMessage, Error, Info, Warning  # noqa: A004  (Django's name)
 
 
 def error(number: int, message: str, hint: str, subject: Any = None) -> CheckMessage:
@@ -13,3 +13,8 @@ def error(number: int, message: str, hint: str, subject: Any = None) -> CheckMes
 def warning(number: int, message: str, hint: str, subject: Any = None) -> CheckMessage:
     """Give a Warning of this app: with it, all is right but slower than it could be, or only right by luck."""
     return Warning(message, hint=hint, obj=subject, id=f"statistics_cache.W{number:03}")
+
+
+def info(number: int, message: str, hint: str, subject: Any = None) -> CheckMessage:
+    """Give an Info of this app: all is as it was declared, and not everybody may know what that means."""
+    return Info(message, hint=hint, obj=subject, id=f"statistics_cache.I{number:03}")

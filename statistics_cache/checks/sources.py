@@ -8,9 +8,9 @@ from django.core.checks import CheckMessage
 from django.db.models import Manager, Model
 
 from statistics_cache.changing.managers import StatisticsQuerySet, StatisticsSource
-from statistics_cache.changing.receiving import WATCHES
+from statistics_cache.changing.receiving import WATCHES, is_source, is_through
 
-from .messages import error
+from .messages import error, info
 
 
 def check_managers(**_: Any) -> list[CheckMessage]:
@@ -72,3 +72,22 @@ def silent_writes(table: type[Model]) -> Iterator[CheckMessage]:
                 "`with invalidates(…):`.",
                 table,
             )
+
+
+def check_plain_models(**_: Any) -> list[CheckMessage]:
+    """Say of each watched plain model which writes its signals do not tell of."""
+    plain = (table for table in WATCHES if WATCHES[table] and not (is_source(table) or is_through(table)))
+    return [unseen_writes(table) for table in plain]
+
+
+def unseen_writes(table: type[Model]) -> CheckMessage:
+    """Say what is not seen of one model, and of whom."""
+    names = ", ".join(sorted({watch.declaration.name for watch in WATCHES[table]}))
+    return info(
+        1,
+        f"{names}: {table._meta.label} is watched by signals: save() and delete() are seen; update(), bulk_create(), "
+        "bulk_update(), raw SQL and other programs are not.",
+        f"Let {table.__name__} inherit from StatisticsSource, or have its changes seen by capture='triggers'. Where "
+        "only save() and delete() write it, silence this.",
+        table,
+    )

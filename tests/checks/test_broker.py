@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
-from django.core.checks import CheckMessage, Warning, run_checks  # noqa: A004  (Django's name)
+from django.core.checks import INFO, CheckMessage, Warning, run_checks  # noqa: A004  (Django's name)
 from kombu.transport import TRANSPORT_ALIASES
 from pytest_django import Settings
 from time_machine import Traveller
@@ -297,7 +297,7 @@ def test_where_a_tick_could_not_be_seen_nothing_is_said(cache: dict[str, object]
 
 @pytest.mark.parametrize("given", [{"TICKS": 1}, {"CACHE_ALIAS": "nowhere"}])
 def test_wrong_settings_are_reported_once(given: object, settings: Settings) -> None:
-    """No check of these fails over them."""
+    """No check of these fails over them; what declarations mean is told all the same."""
     settings.STATISTICS_CACHE = given
-    said = run_checks(tags=[TAG], include_deployment_checks=True)
+    said = [each for each in run_checks(tags=[TAG], include_deployment_checks=True) if each.level > INFO]
     assert [str(message.id) for message in said] == [f"statistics_cache.E00{1 if 'TICKS' in str(given) else 2}"]
