@@ -20,9 +20,10 @@ from statistics_cache.conf import settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.explaining.durations import duration
 from statistics_cache.models import StatisticEntry
+from statistics_cache.visibility import visible_declarations
 
 from .showing import pair_of
-from .visibility import home, visible_declarations, visible_entries
+from .visibility import home, visible_entries
 
 AT_ONCE = 500  # rows in one batch
 MAX_NOW = 20  # computes that one request waits for

@@ -14,10 +14,11 @@ from statistics_cache.explaining.durations import duration
 from statistics_cache.hot import asking
 from statistics_cache.triggering import installing
 from statistics_cache.triggering.describing import homes
+from statistics_cache.visibility import Declarations, visible_declarations
 
 from .changelist import EntryList
 from .overview import Overview, overview_of
-from .visibility import Declarations, home, visible_declarations
+from .visibility import home
 from .words import MEANINGS, STATES, size
 
 

@@ -22,11 +22,11 @@ from statistics_cache.exceptions import ParameterError
 from statistics_cache.explaining.durations import duration
 from statistics_cache.hot.counters import Counts, counts_of
 from statistics_cache.models import StatisticEntry
+from statistics_cache.visibility import Declarations, visible_declarations
 
 from .actions import MAX_NOW, Admin, compute, is_disabled, note_together
 from .detail import Fact, describe_source
 from .overview import listed, overview_of
-from .visibility import Declarations, visible_declarations
 
 DOTTED = re.compile(r"\b(?:\w+\.)+(?=\w)")  # the modules before a type's name
 

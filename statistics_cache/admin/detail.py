@@ -19,11 +19,12 @@ from statistics_cache.explaining.durations import duration
 from statistics_cache.explaining.sentences import explain
 from statistics_cache.hot.naming import hot_keys, own_space
 from statistics_cache.models import StatisticEntry
+from statistics_cache.visibility import visible_declarations
 
 from . import pictures
 from .columns import badge
 from .showing import Current, judge_page, shown
-from .visibility import home, visible_declarations
+from .visibility import home
 from .words import MEANINGS, pretty, size, snippet, spell_parameters
 
 MAX_SHOWN = 50_000  # characters of a value; the rest is for a program to read

@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from statistics_cache.models import StatisticEntry
+from statistics_cache.visibility import visible_declarations
 
 from . import actions, declared
 from .cards import banner, cards
@@ -20,7 +21,7 @@ from .columns import COLUMNS, variant
 from .detail import describe
 from .filters import PARAMETERS, ErrorFilter, StateFilter, StatisticFilter
 from .overview import LIMIT, overview_of
-from .visibility import visible_declarations, visible_entries
+from .visibility import visible_entries
 
 TEMPLATES = "admin/statistics_cache/statisticentry"
 HAS_LISTED_BREADCRUMBS = django.VERSION >= (6, 1)  # there they are an <ol>, before a <div>

@@ -8,9 +8,9 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 
 from statistics_cache.models import StatisticEntry
+from statistics_cache.visibility import visible_declarations
 
 from .overview import JUDGED, overview_of
-from .visibility import visible_declarations
 from .words import STATES
 
 Choices = list[tuple[str, str]]

@@ -19,8 +19,9 @@ from statistics_cache.conf import limits, limits_of_key, settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import CLEARED, INVALIDATED
 from statistics_cache.entry import CLOCK_TOLERANCE, Generations, State
+from statistics_cache.visibility import Declarations, visible_declarations
 
-from .visibility import Declarations, home, visible_declarations, visible_entries
+from .visibility import home, visible_entries
 
 LIMIT = 50_000  # rows that are judged one by one, which takes about half a second
 STOP = 10_000  # where the count of one state stops when there are more: a few milliseconds each

@@ -16,8 +16,9 @@ from statistics_cache.entry import Limits
 from statistics_cache.hot.counters import Counts, keys_of, read_counts
 from statistics_cache.models import StatisticEntry
 from statistics_cache.peeking import Look, look_together
+from statistics_cache.visibility import Declarations, visible_declarations
 
-from .visibility import Declarations, home, visible_declarations
+from .visibility import home
 from .words import empty_because, orphaned_because, since, why
 
 ATTRIBUTE = "_statistics_shown"
