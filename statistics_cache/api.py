@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, o
 from django.apps import apps
 
 from . import answering, computing, peeking, reading, tokens, upkeep
+from .awaiting import apart
 from .broker import queue
 from .changing import byhand, receiving
 from .changing.byhand import Tier
@@ -121,6 +122,38 @@ class Statistic(Generic[P, T]):
         variant = self.declaration.variant(args, kwargs)
         found = answering.answer_at_once(self.declaration, variant, allow_stale, consistency)
         return found.value if found else None
+
+    async def acall(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call it from async code."""
+        return await apart(self, *args, **kwargs)
+
+    @overload
+    async def aanswer(self, *args: P.args, **kwargs: P.kwargs) -> Answer[T]: ...
+    @overload
+    async def aanswer(
+        self, *args: Any, wait: Literal[True], consistency: Consistency | None = ..., **kwargs: Any
+    ) -> Answer[T]: ...
+    @overload
+    async def aanswer(
+        self, *args: Any, wait: bool, consistency: Consistency | None = ..., **kwargs: Any
+    ) -> Answer[T] | None: ...
+    @overload
+    async def aanswer(self, *args: Any, consistency: Consistency | None, **kwargs: Any) -> Answer[T]: ...
+    async def aanswer(self, *args: Any, **kwargs: Any) -> Answer[T] | None:
+        """Do what `answer` does, for async code."""
+        return await apart(self.answer, *args, **kwargs)
+
+    @overload
+    async def aget(self, *args: P.args, **kwargs: P.kwargs) -> T | None: ...
+    @overload
+    async def aget(
+        self, *args: Any, allow_stale: bool | None, consistency: Consistency | None = ..., **kwargs: Any
+    ) -> T | None: ...
+    @overload
+    async def aget(self, *args: Any, consistency: Consistency | None, **kwargs: Any) -> T | None: ...
+    async def aget(self, *args: Any, **kwargs: Any) -> T | None:
+        """Do what `get` does, for async code."""
+        return await apart(self.get, *args, **kwargs)
 
     def get_many(
         self, variants: Iterable[Mapping[str, Any]], consistency: Consistency | None = None

@@ -21,7 +21,7 @@ def read_function(function: Callable[P, T]) -> tuple[Parameters, TypeAdapter[T]]
     if not isinstance(function, FunctionType):
         raise DeclarationError(f"{function!r} is no function. Decorate a plain function with `@statistic()`.")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise DeclarationError("it is `async def`. Declare a plain `def`; from async code call it by sync_to_async.")
+        raise DeclarationError("it is `async def`. Declare a plain `def`; from async code await its `.acall`.")
     if inspect.isgeneratorfunction(function):
         raise DeclarationError("it is a generator. Return the value instead of yielding.")
     if "." in function.__qualname__ or not function.__name__.isidentifier():

@@ -31,3 +31,15 @@ assert_type(stock.hydrate(), list[Answer[Stock]])
 assert_type(stock.name, str)
 assert_type(total(), int)
 assert_type(total.get(), int | None)
+
+
+async def ask() -> None:
+    """Verbs for async callers give what the others give."""
+    assert_type(await stock.acall(Color.RED), Stock)
+    assert_type(await stock.aanswer(Color.RED), Answer[Stock])
+    assert_type(await stock.aanswer(Color.RED, wait=True), Answer[Stock])
+    assert_type(await stock.aanswer(Color.RED, wait=False), Answer[Stock] | None)
+    assert_type(await stock.aanswer(Color.RED, consistency="committed"), Answer[Stock])
+    assert_type(await stock.aget(Color.RED), Stock | None)
+    assert_type(await stock.aget(Color.RED, allow_stale=False), Stock | None)
+    assert_type(await stock.aget(Color.RED, consistency="committed"), Stock | None)
