@@ -1,6 +1,12 @@
-"""The example project serves the admin, and a first page that shows what statistics are like."""
+"""The example project serves the admin, whether all is well, and a first page that shows what statistics are like."""
 
 from django.contrib import admin
 from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls), path("", include("project.dashboard.urls"))]
+from statistics_cache.web.health import health
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("health/", health),
+    path("", include("project.dashboard.urls")),
+]
