@@ -1,4 +1,4 @@
-"""The example project serves the admin, whether all is well, and a first page that shows what statistics are like."""
+"""The example project serves the admin, statistics over HTTP, whether all is well, and a page with all at work."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -8,5 +8,6 @@ from statistics_cache.web.health import health
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("health/", health),
+    path("statistics/", include("statistics_cache.web.urls")),
     path("", include("project.dashboard.urls")),
 ]

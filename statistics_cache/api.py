@@ -286,8 +286,9 @@ def statistic(
     a finite signature, a list of mappings, or a callable that gives one (asked at every tick). `queue` is the Celery
     queue of its refreshes, None the setting QUEUE; `time_limit` a timedelta after which a worker ends one, None what
     Celery is told. `using` is the database of its rows and sources. `visible_to` takes a user and tells whether the
-    admin shows them this statistic at all; None shows it to everybody who may view entries. `capture` says how changes
-    of its sources are seen: by Django's "signals" or by "triggers" of the database; None means the setting CAPTURE.
+    admin and HTTP show them this statistic at all; None shows it to everybody who may view entries, and over HTTP to
+    everybody. `capture` says how changes of its sources are seen: by Django's "signals" or by "triggers" of the
+    database; None means the setting CAPTURE.
     `consistency="committed"` has each read ask the database, so that no answer lacks what was committed before it.
     Raises DeclarationError, naming what is wrong and the cure.
     """

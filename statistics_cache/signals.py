@@ -53,7 +53,7 @@ hydration_failed = Signal()
 """Sent with `statistic`, `error` when the callable of `hydrate=` raises: nothing of it is hydrated at this tick."""
 
 visibility_failed = Signal()
-"""Sent with `statistic`, `error` when `visible_to=` raises: the admin shows nothing of the statistic to that user."""
+"""Sent with `statistic`, `error` when `visible_to=` raises: the statistic is hidden from that user."""
 
 refresh_refused = Signal()
 """Sent with `statistic`, `error` when a message asks for a refresh that nobody can do; it is dropped."""
