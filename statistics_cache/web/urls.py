@@ -2,9 +2,11 @@
 
 from django.urls import path
 
+from .openapi import describe
 from .views import StatisticView
 
 app_name = "statistics_cache"
 urlpatterns = [
+    path("openapi.json", describe, name="openapi"),
     path("<str:name>/", StatisticView.as_view(), name="statistic"),
 ]
