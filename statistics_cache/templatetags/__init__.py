@@ -1,0 +1,1 @@
+"""Statistics in templates: `{% load statistics_cache %}`."""
