@@ -37,6 +37,10 @@ breaker_changed = Signal()
 store_failed = Signal()
 """Sent with `statistic`, `error` when a computed value could not be stored; the caller has its answer all the same."""
 
+drift_found = Signal()
+"""Sent with `statistic`, `key`, `fields` (paths in the value), `is_deterministic` when an audit finds that a fresh
+value is not what its function gives; where two computes differ as well, `is_deterministic` is False."""
+
 source_undeclared = Signal()
 """Sent once with `statistic`, `source` (a model's label, a table, or another statistic), `database` (None for another
 statistic) and `line` (what to write) where a compute reads what its statistic does not name."""
@@ -133,6 +137,16 @@ def log_store_failed(statistic: str, error: Exception, **_: Any) -> None:
     """Log one line per value that was not stored."""
     facts = {"statistic": statistic, "error": name_of(error)}
     logger.error("store failed: %s: %s", statistic, text_of(error), extra=facts)
+
+
+@receiver(drift_found)
+def log_drift_found(statistic: str, fields: Iterable[str], is_deterministic: bool, **_: Any) -> None:
+    """Log one line per audit."""
+    facts = {"statistic": statistic, "fields": list(fields), "is_deterministic": is_deterministic}
+    if is_deterministic:
+        logger.error("drift found: %s: %s", statistic, ", ".join(fields), extra=facts)
+    else:
+        logger.warning("not deterministic: %s: %s", statistic, ", ".join(fields), extra=facts)
 
 
 @receiver(source_undeclared)

@@ -39,6 +39,7 @@ def cards(request: HttpRequest, entries: EntryList) -> list[Card]:
         *state_cards(overview_of(request), entries),
         *size_cards(overview_of(request), entries),
         *read_cards(overview_of(request), entries),
+        drift_card(entries),
         *machine_cards(entries),
     ]
 
@@ -81,6 +82,16 @@ def read_cards(overview: Overview, entries: EntryList) -> Iterator[Card]:
         costs = overview.mean_costs()
         saved = sum(number * costs.get(name, 0.0) for name, number in found.items())
         yield Card("Compute time saved", duration(saved), "Values found, by the mean cost of their statistic")
+
+
+def drift_card(entries: EntryList) -> Card:
+    """Tell how many of the values that audits compared had drifted."""
+    checks = sum(each.checks for each in entries.counts.values())
+    drifts = sum(each.drifts for each in entries.counts.values())
+    if not checks:
+        return Card("Drift", "unknown", "Nothing was checked: run audit_statistics")
+    note = f"of {checks:,} checked: {1 - drifts / checks:.3%} right"
+    return Card("Drift", f"{drifts:,}", note, "failing" if drifts else "fresh")
 
 
 def machine_cards(entries: EntryList) -> Iterator[Card]:

@@ -1,4 +1,5 @@
-"""Hits, stale hits and misses of each statistic: counted in the process, added up in the hot tier now and then."""
+"""Reads of each statistic by outcome, and what audits found: counted in the process, added up in the hot tier now and
+then."""
 
 import os
 from collections import Counter
@@ -15,17 +16,20 @@ from statistics_cache.identity import known
 from . import entries as hot
 from . import naming
 
-Outcome = Literal["hit", "stale hit", "miss"]
-OUTCOMES: tuple[Outcome, ...] = ("hit", "stale hit", "miss")
+Outcome = Literal["hit", "stale hit", "miss", "check", "drift"]
+OUTCOMES: tuple[Outcome, ...] = ("hit", "stale hit", "miss", "check", "drift")
 FLUSH = 10.0  # seconds between two additions by a process: what is shown is that old
 
 
 class Counts(NamedTuple):
-    """How often a statistic was found fresh, found stale and given, and not found, since the hot tier was empty."""
+    """How often a statistic was found fresh, found stale and given, and not found, since the hot tier was empty;
+    how many values audits have compared, and how many of these had drifted."""
 
     hits: int
     stale_hits: int
     misses: int
+    checks: int = 0
+    drifts: int = 0
 
 
 class Tally:
