@@ -105,7 +105,7 @@ CACHES = {
     "statistics": redis_cache(REDIS_URL) if REDIS_URL else MEMORY | {"LOCATION": "statistics"},
 }
 CAPTURE = os.environ.get("CAPTURE", "signals")
-STATISTICS_CACHE: dict[str, object] = {"CACHE_ALIAS": "statistics", "CAPTURE": CAPTURE}
+STATISTICS_CACHE: dict[str, object] = {"CACHE_ALIAS": "statistics", "CAPTURE": CAPTURE, "AUDIT": 1}
 
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or REDIS_URL or None
 CELERY_TASK_ALWAYS_EAGER = CELERY_BROKER_URL is None

@@ -4,7 +4,8 @@
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from random import choice, sample, uniform
 from time import sleep, time
 from typing import Any, Literal, NamedTuple
 
@@ -12,7 +13,7 @@ from .changing import checking
 from .cold import rows as cold
 from .cold.proving import Proof
 from .cold.transactions import is_dirty
-from .conf import limits_of
+from .conf import limits, limits_of, settings
 from .declaring.declaration import Declaration, Variant
 from .entry import Copy, Generations, microseconds
 from .hot import counters
@@ -23,6 +24,7 @@ Verdict = Literal["same", "drift", "not deterministic", "changed", "not fresh", 
 
 SETTLE = 0.2  # seconds in which what was committed in autocommit is logged, too; only what differs waits for them
 MAX_FIELDS = 10  # of a value, that differ and are named
+AMONG = 1_000  # young variants from which the tick chooses one: what was computed together is so chosen evenly
 MAX_TEXT = 100  # characters of a value in a message
 MISSING = object()
 
@@ -144,6 +146,34 @@ def equal(one: Any, other: Any) -> bool:
 def spelt(value: Any) -> str:
     """Write a value of JSON for a message."""
     return "" if value is MISSING else json.dumps(value, ensure_ascii=False)[:MAX_TEXT]
+
+
+def audit_some(declarations: Sequence[Declaration[..., Any]]) -> list[Audited]:
+    """Audit as many fresh variants as AUDIT says, of statistics and variants chosen by chance."""
+    most = settings().AUDIT
+    if not most or not declarations:
+        return []
+    rounds = -(-most // len(declarations))
+    chosen = [each for _ in range(rounds) for each in sample(declarations, len(declarations))]
+    found: list[Audited] = []
+    for declaration in chosen:
+        if len(found) < most and (variant := some_variant(declaration)) is not None:
+            found.append(audit(declaration, variant))
+    counters.flush_now_and_then()
+    return found
+
+
+def some_variant(declaration: Declaration[..., Any]) -> Variant | None:
+    """Choose a stored variant that is young enough to be fresh: one of a thousand computed after a moment of chance."""
+    now = time()
+    earliest = now - limits(declaration).ttl
+    rows = cold.rows_of(cold.alias_of(declaration), declaration.name).filter(schema=declaration.fingerprint)
+    for since in (uniform(earliest, now), earliest):
+        young = rows.filter(computed_at__gt=cold.time_for(since)).order_by("computed_at").values_list("pk", flat=True)
+        if some := list(young[:AMONG]):
+            stored = rows.filter(pk=choice(some)).values_list("key", "params").first()
+            return cold.read_variant(declaration, *stored) if stored else None
+    return None
 
 
 # Note [What is a drift]

@@ -51,6 +51,7 @@ class Settings(BaseModel):
     JITTER: float = Field(0.1, ge=0, lt=1, description="The part of its ttl by which an entry may be stale earlier.")
     TICK: Seconds = Field(30, description="How often beat sends the tick.")
     BATCH: int = Field(500, ge=1, description="How many refreshes one tick queues at most.")
+    AUDIT: int = Field(0, ge=0, description="How many fresh values one tick computes anew, to compare.")
     MAX_PAYLOAD: int = Field(1_000_000, ge=1, description="How many bytes a value may have as JSON.")
     MAX_PARAMETERS: int = Field(10_000, ge=1, description="How many bytes a call's parameters may have as JSON.")
     MAX_ENTRIES: int = Field(100_000, ge=1, description="How many rows of a statistic are kept; the tick prunes.")

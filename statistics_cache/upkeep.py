@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 from django.db import connections, router
 
-from . import answering, computing, flying, reading
+from . import answering, auditing, computing, flying, reading
 from .broker import queue
 from .broker.queue import Wanted
 from .changing import checking
@@ -64,6 +64,7 @@ def tick(declarations: Declarations) -> Ticked:
     for error in out.values():
         raise error
     hot.note_tick(known.find(known.home()), time())
+    auditing.audit_some(declarations)
     return Ticked(len(folded), queued, pruned)
 
 

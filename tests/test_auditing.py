@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from io import StringIO
 from itertools import count
 from typing import Any
@@ -13,16 +14,17 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from time_machine import Traveller
 
-from statistics_cache import auditing, statistic
+from statistics_cache import auditing, statistic, upkeep
 from statistics_cache.api import Statistic
 from statistics_cache.auditing import Audited, Difference, Verdict
 from statistics_cache.cold import proving
 from statistics_cache.hot import counters
+from statistics_cache.models import StatisticEntry
 from statistics_cache.signals import drift_found
 from tests.admin.conftest import LIST
 from tests.conftest import Backend
 from tests.models import Paint
-from tests.samples import TTL, Color, Computed, Stock, shelf
+from tests.samples import TTL, Color, Computed, Stock, count_stock, shelf, stock, strict
 from tests.test_upkeep import fail, refuse
 
 pytestmark = [pytest.mark.django_db(databases=["default", "postgres"]), pytest.mark.usefixtures("backend")]
@@ -192,6 +194,44 @@ def test_the_difference_is_named_by_field(stored: str, computed: str, fields: li
     assert list(auditing.differences(stored, computed)) == fields
 
 
+# The tick
+
+
+def test_the_tick_audits_as_many_as_it_is_told(backend: Backend, conf: Any, told: list[dict[str, Any]]) -> None:
+    """None by default; else so many computes, of statistics and variants chosen by chance; what it finds is told."""
+    declarations = [each.declaration for each in (stock, shelf, strict)]
+    for color in Color:
+        shelf(color)
+    write_unseen(backend, 3)
+    before = Computed.of("shelf")
+    upkeep.tick(declarations)
+    assert Computed.of("shelf") == before
+    conf(AUDIT=2)
+    for _ in range(12):
+        upkeep.tick(declarations)
+    assert {each["statistic"] for each in told} == {"tests.shelf"}
+    counts = counters.counts_of(["tests.shelf"])["tests.shelf"]
+    assert counts.checks > counts.drifts > 0
+    assert Computed.of("stock") == Computed.of("strict") == 0
+
+
+def test_the_tick_audits_what_is_young(conf: Any, clock: Traveller) -> None:
+    """What is older than its ttl is not chosen, and an audit that raises ends no tick."""
+    conf(AUDIT=5)
+    shelf(Color.RED)
+    clock.shift(TTL)
+    assert auditing.audit_some([shelf.declaration]) == []
+
+
+def test_an_audit_that_fails_ends_no_tick(conf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tick is done all the same."""
+    conf(AUDIT=5)
+    shelf(Color.RED)
+    monkeypatch.setattr("tests.samples.count_stock", fail)
+    upkeep.tick([shelf.declaration])
+    assert [each.verdict for each in auditing.audit_some([shelf.declaration])] == ["failed"] * 5
+
+
 # The command
 
 
@@ -261,3 +301,13 @@ def test_a_card_counts_drifts(admin_client: Client, backend: Backend) -> None:
     card = page.split("Drift")[1][:400]
     assert "1" in card
     assert "of 2 checked" in card
+
+
+def test_what_an_audit_chooses_is_of_the_present_schema(clock: Traveller) -> None:
+    """A row of another schema, or of parameters that no call means, is not chosen."""
+    shelf(Color.RED)
+    assert auditing.some_variant(shelf.declaration) is not None
+    StatisticEntry.objects.update(schema="0" * 12)
+    assert auditing.some_variant(shelf.declaration) is None
+    clock.shift(timedelta(seconds=1))
+    assert count_stock(Color.RED).pots == 0

@@ -89,7 +89,7 @@ def drift_card(entries: EntryList) -> Card:
     checks = sum(each.checks for each in entries.counts.values())
     drifts = sum(each.drifts for each in entries.counts.values())
     if not checks:
-        return Card("Drift", "unknown", "Nothing was checked: run audit_statistics")
+        return Card("Drift", "unknown", "Nothing was checked: set AUDIT, or run audit_statistics")
     note = f"of {checks:,} checked: {1 - drifts / checks:.3%} right"
     return Card("Drift", f"{drifts:,}", note, "failing" if drifts else "fresh")
 
