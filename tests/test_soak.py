@@ -37,6 +37,14 @@ def test_a_source_that_is_taken_out_is_told_of() -> None:
     assert "source undeclared: soak.shelf reads tests.Paint on database 'default'" in done.stderr
 
 
+def test_what_nobody_sees_is_told_by_an_audit() -> None:
+    """A value that lacks what somebody wrote by raw SQL, and says that it is fresh, is found by one audit of it."""
+    done = soak("--seconds", str(PATIENCE), "--broken", "unseen")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "violation: drift soak.shelf" in done.stdout
+    assert "drift found: soak.shelf: shares" in done.stderr
+
+
 def test_what_other_programs_write_is_noticed_by_triggers() -> None:
     """P1 to P3 for a program that writes by SQL alone: within PROOF_INTERVAL, at once where the database is asked."""
     done = soak("--capture", "triggers", "--seconds", "3")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.soak.crew import Crew
 
 PROGRESS = 10  # seconds between two lines on a terminal
-BROKEN = "'changed', 'check', 'delivery', 'proof', 'identity', 'epoch', 'source' or 'trigger'"
+BROKEN = "'changed', 'check', 'delivery', 'proof', 'identity', 'epoch', 'source', 'trigger' or 'unseen'"
 LOOK = 0.1  # seconds until it is looked again whether all are working
 
 

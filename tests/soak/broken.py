@@ -13,6 +13,9 @@ from statistics_cache.hot import generations, holding, lease
 from statistics_cache.identity import facts, known
 from statistics_cache.triggering import installing
 from tests.soak import declared
+from tests.soak.auditor import UnseenWriter
+from tests.soak.crew import Crew
+from tests.soak.ledger import Ledger
 
 
 def break_it(what: str) -> None:
@@ -86,6 +89,12 @@ def lose_a_trigger() -> None:
     installing.run("default", ["DROP TRIGGER statistics_cache_update ON tests_item"])
 
 
+def write_unseen() -> None:
+    """Have somebody write by raw SQL, which nobody sees, and no reader compare what it is given."""
+    Crew.audits = UnseenWriter
+    Ledger.faults = lambda *_, **__: []  # type: ignore[method-assign]
+
+
 BROKEN: dict[str, Callable[[], None]] = {
     "check": check_too_early,
     "changed": give_what_changed,
@@ -96,6 +105,7 @@ BROKEN: dict[str, Callable[[], None]] = {
     "identity": have_one_identity,
     "source": forget_a_source,
     "trigger": lose_a_trigger,
+    "unseen": write_unseen,
 }
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from multiprocessing.queues import SimpleQueue
 from threading import Thread
 from time import sleep
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import connection
 
@@ -17,6 +17,7 @@ from statistics_cache import stand_alone
 from statistics_cache.conf import default_capture
 from statistics_cache.signals import breaker_changed, store_failed
 from tests.messages import Messages
+from tests.soak.auditor import Auditor
 from tests.soak.declared import OWNERS, STRANGER, WRITERS
 from tests.soak.disturbing import Disturber
 from tests.soak.ledger import Ledger
@@ -42,9 +43,10 @@ class Crew:
 
     seed: int
     ledger: Ledger = field(default_factory=lambda: Ledger(OWNERS))
-    tally: Tally = field(default_factory=lambda: Tally(READERS * THREADS + OWNERS + 2, len(PATHS)))
+    tally: Tally = field(default_factory=lambda: Tally(READERS * THREADS + OWNERS + 3, len(PATHS)))
     failures: "SimpleQueue[tuple[str, str]]" = field(default_factory=FORK.SimpleQueue)
     processes: list[Any] = field(default_factory=list)
+    audits: ClassVar[type[Auditor]] = Auditor
 
     def start(self) -> None:
         """Start every process; a connection of the parent's is no connection of theirs."""
@@ -63,7 +65,7 @@ class Crew:
         readers = range(READERS * THREADS)
         groups = [(YIELDING, self.readers(readers[start::READERS])) for start in range(READERS)]
         groups += [(0, [partial(self.writer, number)]) for number in range(WRITERS)]
-        return [*groups, *self.strangers(), (0, [self.disturber]), (0, [self.refresher])]
+        return [*groups, *self.strangers(), (0, [self.disturber]), (0, [self.refresher]), (0, [self.auditor])]
 
     def readers(self, workers: range) -> Group:
         """Give the threads of one process."""
@@ -90,6 +92,10 @@ class Crew:
         while not self.tally.stop.value:
             self.tally.add(READERS * THREADS + OWNERS + 1, "refreshed", Messages().work())
             sleep(IDLE)
+
+    def auditor(self) -> None:
+        """Be the auditor."""
+        self.audits(READERS * THREADS + OWNERS + 2, self.seed, self.tally).run()
 
     def watch(self) -> None:
         """Fail at whatever may not happen here."""

@@ -69,7 +69,7 @@ def look(sql: str, where: str, *values: str | int) -> Seen:
     at = time()
     with connection.cursor() as cursor:
         cursor.execute(sql.format(where), values * sql.count("{0}"))
-        rows = cursor.fetchall()
+        rows = sorted(cursor.fetchall())
     shares = [Share(owner=a, rows=b, amount=c, tags=d) for a, b, c, d in rows if a >= 0]
     return Seen(
         at=at,

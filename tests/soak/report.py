@@ -38,6 +38,7 @@ def summary(tally: Tally, seconds: float) -> Iterator[str]:
     yield "  " + ", ".join(f"{tier} {share:.1%}" for tier, share in shares(tally).items())
     yield f"  p50 {tally.percentile(0.5) * 1e3:.2f} ms, p99 {tally.percentile(0.99) * 1e3:.2f} ms for one entry"
     yield f"{tally.total('evicted'):,} evictions; {tally.total('refreshed'):,} refreshes by a worker"
+    yield f"{tally.total('audited'):,} values computed anew, and found as they were stored"
     yield f"{tally.total('retries')} writes tried again after a deadlock"
     yield f"{written:,} writes:"
     for number, path in enumerate(PATHS):
@@ -54,6 +55,8 @@ def gaps(tally: Tally) -> Iterator[str]:
     for tier in TIERS:
         if not tally.total(tier):
             yield f"error: no fresh answer was {tier}"
+    if not tally.total("audited"):
+        yield "error: no value was found as it was stored"
     if not tally.total("changed"):
         yield "error: nothing that had changed was given"
     for number, path in enumerate(PATHS):

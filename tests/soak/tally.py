@@ -7,7 +7,7 @@ from typing import Any
 
 COUNTS = (
     *("checked", "hot", "cold", "computed", "stale", "changed"),
-    *("misses", "written", "retries", "evicted", "refreshed"),
+    *("misses", "written", "retries", "evicted", "refreshed", "audited"),
 )
 ENDURED = (  # counted by chaos alone
     "database errors",
