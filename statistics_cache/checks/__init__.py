@@ -41,7 +41,7 @@ An Error breaks a promise; a Warning costs speed or time; an Info says what a de
 | W014* | ENABLED is False: every call computes |
 | W015* | tasks run eagerly: readers do the work of workers |
 | W016* | statistics are to be hydrated, or messages wait for a worker, and no tick was seen lately |
-| W017* | the server is in cluster mode: it refuses commands over keys of several slots |
+| W017* | the server is in cluster mode, and the alias has not our client: it refuses keys of several slots |
 | W018 | CELERY_ACCEPT_CONTENT lacks json: workers refuse every refresh and tick |
 | W019 | a statistic is declared in a module that not all processes import |
 | W020* | another database's statistics lie under the same KEY_PREFIX on the server |

@@ -14,6 +14,7 @@ from django_redis.client import SentinelClient, ShardClient
 from redis.connection import Connection, parse_url
 from redis.retry import Retry
 
+from statistics_cache.cluster import ClusterClient
 from statistics_cache.conf import settings
 from statistics_cache.declaring.parameters import did_you_mean
 from statistics_cache.exceptions import SettingsError
@@ -64,7 +65,7 @@ class Alias:
     @property
     def reads_replicas(self) -> bool:
         """Tell whether reads may go to a replica: of several servers but the first, or those that Sentinel names."""
-        if self.is_django_redis and issubclass(self.client, ShardClient):
+        if self.is_django_redis and issubclass(self.client, ShardClient | ClusterClient):
             return False
         if self.is_sentinel:  # which makes a text one address of the primary and one of the replicas
             is_text, several = isinstance(self.config.get("LOCATION"), str), len(self.servers) > 1

@@ -7,6 +7,7 @@ from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import CheckMessage
 
+from statistics_cache.cluster import ClusterClient
 from statistics_cache.conf import settings
 from statistics_cache.exceptions import SettingsError
 from statistics_cache.hot import asking
@@ -46,19 +47,27 @@ def what_servers_tell(alias: Alias) -> list[Mapping[str, Any]]:
     where CONFIG is forbidden."""
     cache: Any = caches[alias.name]
     client = cache.client
-    servers = client.connect().values() if asking.is_shards(cache) else [client.get_client(write=True)]
+    if asking.is_cluster(cache):
+        servers = client.servers()
+    else:
+        servers = client.connect().values() if asking.is_shards(cache) else [client.get_client(write=True)]
     return [server.info("memory") | server.info("server") for server in servers]
 
 
 def mode_faults(alias: Alias, told: Mapping[str, Any]) -> list[CheckMessage]:
     """Report a server that refuses commands over several keys, for ever."""
-    if told.get("redis_mode") != "cluster" and told.get("server_mode") != "cluster":
+    is_mode = told.get("redis_mode") == "cluster" or told.get("server_mode") == "cluster"
+    if not is_mode or issubclass(alias.client, ClusterClient):
         return []
     message = (
         f"The server of CACHES[{alias.name!r}] is in cluster mode, where it refuses keys of several statistics at once."
     )
     return [
-        warning(17, message, "Let LOCATION name a server with cluster mode disabled; until then the table answers.")
+        warning(
+            17,
+            message,
+            "Set OPTIONS['CLIENT_CLASS'] to 'statistics_cache.cluster.ClusterClient'; until then the table answers.",
+        )
     ]
 
 

@@ -11,6 +11,7 @@ from django_redis.exceptions import ConnectionInterrupted
 from redis import exceptions as redis
 
 from statistics_cache.breaker import Breaker
+from statistics_cache.cluster import ClusterClient
 from statistics_cache.conf import settings
 
 R = TypeVar("R")
@@ -29,6 +30,7 @@ OUTAGES = (
     redis.AskError,
     redis.TryAgainError,
     redis.MasterDownError,
+    redis.RedisClusterException,  # no node of a cluster answers, or none serves a slot; it is no RedisError
     ConnectionError,
     TimeoutError,
 )
@@ -44,7 +46,12 @@ OUTAGE_TEXTS = (
     "DB index is out of range",
     "unknown command",
 )
-SUSPECTS = (redis.RedisError, ConnectionInterrupted, OSError)  # what is looked at; what is no outage is raised
+SUSPECTS = (
+    redis.RedisError,
+    redis.RedisClusterException,
+    ConnectionInterrupted,
+    OSError,
+)  # what is looked at; what is no outage is raised
 MAX_DELTA = 2**20  # each change moves it by a random positive number, so that a repeated command never matches
 
 breaker = Breaker("hot", lambda: settings().BREAKER_PAUSE)
@@ -111,12 +118,19 @@ def is_shards(cache: BaseCache) -> bool:
     return isinstance(cache, RedisCache) and isinstance(cache.client, ShardClient)
 
 
+def is_cluster(cache: BaseCache) -> bool:
+    """Tell whether the alias is a cluster, and its client knows."""
+    return isinstance(cache, RedisCache) and isinstance(cache.client, ClusterClient)
+
+
 def hang_up(cache: BaseCache) -> None:
     """Close this process's idle connections: one that was interrupted (by a time limit, say) after it had sent a
     command would give the answer to that as the answer to the next."""
     if is_shards(cache):
         for server in cache.client.connect().values():  # type: ignore[attr-defined]
             server.connection_pool.disconnect(inuse_connections=False)
+    elif is_cluster(cache):
+        cache.client.hang_up()  # type: ignore[attr-defined]
     elif isinstance(cache, RedisCache):
         cache.client.get_client(write=True).connection_pool.disconnect(inuse_connections=False)
 

@@ -109,7 +109,7 @@ def move_at_once(cache: RedisCache, names: Sequence[str]) -> None:
     """Move generations in one round trip, each as `bump_one` does."""
     pipeline = cache.client.get_client(write=True).pipeline(transaction=False)
     for name in names:
-        pipeline.eval(MOVE, 1, str(cache.client.make_key(name)), randint(1, asking.MAX_DELTA))
+        pipeline.execute_command("EVAL", MOVE, 1, str(cache.client.make_key(name)), randint(1, asking.MAX_DELTA))
     asking.raise_first(pipeline.execute(raise_on_error=False))
 
 

@@ -161,7 +161,7 @@ def delete(cache: BaseCache, leases: Iterable[Lease]) -> None:
     if isinstance(cache, RedisCache) and not asking.is_shards(cache):
         pipeline = cache.client.get_client(write=True).pipeline(transaction=False)
         for lease in leases:
-            pipeline.eval(DELETE, 1, *written(cache, lease))
+            pipeline.execute_command("EVAL", DELETE, 1, *written(cache, lease))
         pipeline.execute()
     else:
         for lease in leases:

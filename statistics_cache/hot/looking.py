@@ -1,6 +1,6 @@
 """The lean hot read: keys that are packed once, and an answer that is judged as bytes while it is plainly good."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from time import time
@@ -23,7 +23,7 @@ class Plan:
     """What it takes to read one variant, made once for the settings in force, ours and those of caches.
 
     `words` are the packed names of the entry and its generations, `command` reads them. Without a `pool` the alias is
-    no plain Redis, and they are empty.
+    no plain Redis, and they are empty, unless it is a cluster: then `node` gives the pool of who serves its slot.
     """
 
     conf: Settings
@@ -33,6 +33,7 @@ class Plan:
     pool: ConnectionPool | None
     words: tuple[bytes, ...] = ()
     command: bytes = b""
+    node: Callable[[], ConnectionPool] | None = None
     last: Header | None = None  # that was read: an entry is read many times, and its header is the same each time
 
 
@@ -74,7 +75,9 @@ def plan_of(declaration: Declaration[..., Any], variant: Variant, identity: str,
         return known
     if len(variant.plans) >= naming.MAX_SPACES:
         variant.plans.clear()
-    plan = variant.plans[identity] = new_plan(declaration, variant, identity, conf)
+    plan = new_plan(declaration, variant, identity, conf)
+    if not asking.breaker.is_open:  # else a cluster may have been nowhere, and is asked in the slow way for now
+        variant.plans[identity] = plan
     return plan
 
 
@@ -83,10 +86,11 @@ def new_plan(declaration: Declaration[..., Any], variant: Variant, identity: str
     given, cache = caches.settings, asking.cache()
     names = naming.hot_keys(declaration, variant, space_of(conf.KEY_PREFIX, identity))
     plan = Plan(conf, given, limits_of(declaration, variant), names, wire.plain_pool(cache, conf.CACHE_ALIAS))
-    if plan.pool is None:
+    node = asking.attempt(partial(wire.cluster_pool, cache, conf.CACHE_ALIAS, names[0]), None)
+    if (pool := plan.pool or (node and node())) is None:
         return plan
-    words = tuple(wire.pack_name(cache, plan.pool, name) for name in names)
-    return replace(plan, words=words, command=wire.pack_read(words))
+    words = tuple(wire.pack_name(cache, pool, name) for name in names)
+    return replace(plan, words=words, command=wire.pack_read(words), node=node)
 
 
 def look(declaration: Declaration[..., Any], variant: Variant, identity: str | None, conf: Settings) -> Seen | Read:
@@ -96,9 +100,24 @@ def look(declaration: Declaration[..., Any], variant: Variant, identity: str | N
     at = time()
     plan = plan_of(declaration, variant, identity, conf)
     if plan.pool is None:
-        return entries.read(declaration, variant, identity)
+        seen = look_in_cluster(plan, at, identity) if plan.node else None
+        return seen or entries.read(declaration, variant, identity)
     found = asking.attempt(partial(wire.exchange, plan.pool, plan.command), None)
     return Seen(at, plan, found, identity) if found is not None else entries.nothing(at, variant, identity)
+
+
+def look_in_cluster(plan: Plan, at: float, identity: str) -> Seen | None:
+    """Look at one entry and its generations in the node that served their slot; None where it does not, or is out: the
+    cluster's own client finds who does."""
+
+    def exchange() -> list[bytes | None] | None:
+        try:
+            return wire.exchange(plan.node(), plan.command)  # type: ignore[misc]
+        except asking.SUSPECTS:
+            return None
+
+    found = None if asking.breaker.is_open else asking.attempt(exchange, None)
+    return Seen(at, plan, found, identity) if found is not None else None
 
 
 def look_many(

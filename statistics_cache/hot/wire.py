@@ -1,6 +1,7 @@
 """Reading from a plain Redis by a command that is packed once, on a connection of the alias's own pool."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, cast
 
 from django.core.cache import BaseCache, caches
@@ -10,6 +11,7 @@ from django_redis.client import DefaultClient
 from django_redis.pool import ConnectionFactory
 from redis import BlockingConnectionPool, ConnectionPool, Redis
 
+from statistics_cache.cluster import ClusterClient, pool_for
 from statistics_cache.serializer import TextSerializer
 
 POOLS = (ConnectionPool, BlockingConnectionPool)
@@ -30,6 +32,19 @@ def plain_pool(cache: BaseCache, alias: str) -> ConnectionPool | None:
     if type(client) is not DefaultClient or type(client.connection_factory) is not ConnectionFactory:
         return None
     return pool_of(client.get_client(write=False)) if has_one_server(config["LOCATION"]) else None
+
+
+def cluster_pool(cache: BaseCache, alias: str, name: str) -> Callable[[], ConnectionPool] | None:
+    """Give what finds the pool of whichever node serves a name's slot; None where that is no plain cluster of ours."""
+    config, known = caches.settings[alias], cast("RedisCache", cache)
+    if type(cache) is not RedisCache or any(config.get(each) for each in OF_KEYS) or not is_text(config):
+        return None
+    if type(known.client) is not ClusterClient:
+        return None
+    cluster = known.client.get_client()
+    pool = partial(pool_for, cluster, cluster.keyslot(str(known.client.make_key(name))))
+    kept, options = getattr(pool(), "cache", None), pool().connection_kwargs
+    return None if kept is not None or any(map(options.get, OF_TEXTS)) else pool
 
 
 def is_text(config: dict[str, Any]) -> bool:

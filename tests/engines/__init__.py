@@ -1,0 +1,1 @@
+"""The engines people run: each a real one, with something killed."""

@@ -1,0 +1,99 @@
+"""Readers and a writer at work while something is killed, and what an oracle says of each answer."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import Any, NamedTuple
+
+from django.db import connections
+
+from statistics_cache import Statistic
+from tests.waiting import pass_time
+
+READERS, PAUSE = 3, 0.002
+SLACK = 2.0  # seconds that a thread may stand still between two readings of a clock
+
+
+class Read(NamedTuple):
+    """One read: when it began, how long it took, what it gave, and from where."""
+
+    at: float
+    took: float
+    value: int
+    state: str
+    tier: str
+
+
+class Load:
+    """A counter that a writer raises, a statistic that counts it, and what readers were given."""
+
+    def __init__(self, statistic: Statistic[[], int], write: Callable[[], object], proof: float) -> None:
+        """Take a statistic, a write that raises it by one, and the seconds for which a proof is believed."""
+        self.statistic, self.write, self.proof = statistic, write, proof
+        self.commits: list[float] = []  # when each write had returned
+        self.reads: list[Read] = []
+        self.errors: list[str] = []
+        self.is_over = Event()
+        self.lock = Lock()
+
+    @contextmanager
+    def running(self) -> Iterator["Load"]:
+        """Have all at work."""
+        threads = [Thread(target=self.repeat, args=(self.write_one,))]
+        threads += [Thread(target=self.repeat, args=(self.read_one,)) for _ in range(READERS)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            self.is_over.set()
+            for thread in threads:
+                thread.join()
+
+    def repeat(self, do: Callable[[], Any]) -> None:
+        """Do something until it is over, and note what it raises."""
+        while not self.is_over.is_set():
+            try:
+                do()
+            except Exception as error:  # noqa: BLE001  (whatever a reader or the writer meets is what is told)
+                self.errors.append(repr(error))
+            pass_time(PAUSE)
+        connections.close_all()
+
+    def write_one(self) -> None:
+        """Write, and note when that has returned."""
+        self.write()
+        self.commits.append(monotonic())
+
+    def read_one(self) -> None:
+        """Read, and note what that gave."""
+        at = monotonic()
+        answer = self.statistic.answer()
+        read = Read(at, monotonic() - at, answer.value, answer.state, answer.tier)
+        with self.lock:
+            self.reads.append(read)
+
+    def is_hot_again(self, killed: float) -> bool:
+        """Tell whether the hot tier has answered a read that began when what was killed had long been missed."""
+        return any(read.tier == "hot" for read in self.reads if read.at > killed + SLACK)
+
+    def violations(self) -> list[Read]:
+        """Give the reads that call fresh what lacks a commit that is older than a proof may be."""
+        return [read for read in self.reads if read.state == "fresh" and read.value < self.committed(read.at)]
+
+    def committed(self, at: float) -> int:
+        """Give how many writes had returned so long before a moment that every reader knows."""
+        return sum(commit < at - self.proof - SLACK for commit in self.commits)
+
+    def told(self, killed: float) -> str:
+        """Say what readers and the writer felt since something was killed."""
+        after = [read for read in self.reads if read.at + read.took >= killed]
+        slow = sorted(read.took for read in after)
+        hot = [read.at for read in after if read.tier == "hot" and read.at > killed + slow[-1]]
+        back = f"{min(hot) - killed:.1f} s later hot again" if hot else "not hot again"
+        return (
+            f"{len(self.reads)} reads, {len(self.commits)} writes; after the kill: longest read {slow[-1]:.2f} s, "
+            f"p99 {1000 * slow[len(slow) * 99 // 100]:.0f} ms, {back}; "
+            f"violations {len(self.violations())}, errors {len(self.errors)}"
+        )
