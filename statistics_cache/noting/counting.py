@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 READING = ("SELECT", "WITH", "(", "VALUES", "TABLE")
-IDLE, IN_TRANSACTION = 0, 2  # of libpq; in any other state nothing is to be asked
+IDLE, IN_TRANSACTION, IN_ERROR = 0, 2, 3  # of libpq; in any other state nothing is to be asked
+ENDINGS = {IN_TRANSACTION: "COMMIT", IN_ERROR: "ROLLBACK"}
 COUNTS = """
 SELECT lower(coalesce(root.relname, each.relname)), sum(
     coalesce(seq_scan, 0) + coalesce(idx_scan, 0) + coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)
@@ -33,28 +34,33 @@ def counted(connection: Any, found: set[str]) -> Iterator[None]:
 
     All that is sent here goes past Django: nobody counts it among the user's statements.
     """
-    asks = connection.connection.cursor().execute
     is_mine = state_of(connection) == IDLE and connection.get_autocommit()
     try:
-        if is_mine:
-            asks("BEGIN")
-        before = counts_of(connection)
-    except connection.Database.Error:  # the statement will say so itself
-        end(connection, is_mine=is_mine)
+        before = begin(connection, is_mine=is_mine)
         yield
-        return
-    try:
-        yield
-        if state_of(connection) == IN_TRANSACTION:
+        if before is not None and state_of(connection) == IN_TRANSACTION:
             found |= {name for name, count in counts_of(connection).items() if count > before.get(name, 0)}
     finally:
         end(connection, is_mine=is_mine)
 
 
+def begin(connection: Any, *, is_mine: bool) -> dict[str, int] | None:
+    """Begin a transaction if none is open, and give the counts so far; None where that fails."""
+    try:
+        if is_mine:
+            connection.connection.cursor().execute("BEGIN")
+        return counts_of(connection)
+    except connection.Database.Error:  # the statement will say so itself
+        end(connection, is_mine=is_mine)
+        return None
+
+
 def end(connection: Any, *, is_mine: bool) -> None:
-    """End the transaction that was begun here, if it is open still."""
-    if is_mine and not connection.connection.closed and state_of(connection) != IDLE:
-        connection.connection.cursor().execute("COMMIT" if state_of(connection) == IN_TRANSACTION else "ROLLBACK")
+    """End the transaction that was begun here, if it is open still; one whose statement was interrupted, by a time
+    limit, ends with its connection, which takes no other."""
+    ending = ENDINGS.get(state_of(connection)) if is_mine and not connection.connection.closed else None
+    if ending:
+        connection.connection.cursor().execute(ending)
 
 
 def counts_of(connection: Any) -> dict[str, int]:
