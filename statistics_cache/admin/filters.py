@@ -8,9 +8,10 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 
 from statistics_cache.models import StatisticEntry
+from statistics_cache.standing import JUDGED
 from statistics_cache.visibility import visible_declarations
 
-from .overview import JUDGED, overview_of
+from .overview import overview_of
 from .words import STATES
 
 Choices = list[tuple[str, str]]
