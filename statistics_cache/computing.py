@@ -23,6 +23,7 @@ from .hot.lease import Flight, Landing
 from .identity import known
 from .noting import undeclared
 from .signals import refresh_failed, refresh_finished, store_failed
+from .tracing import span
 from .underway import frame, running
 
 T = TypeVar("T")
@@ -55,7 +56,7 @@ def compute(
     began = captured.computed_at if captured else microseconds(time())
     started = perf_counter()
     try:
-        with frame(declaration, variant, began) as used, undeclared.watched(declaration):
+        with frame(declaration, variant, began) as used, undeclared.watched(declaration), span(declaration.name):
             returned = declaration.call(variant)
         cost = perf_counter() - started
         payload, value = declaration.encode(returned)
