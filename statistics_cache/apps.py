@@ -23,6 +23,7 @@ class StatisticsCacheConfig(AppConfig):
         from .changing.receiving import watch
         from .hot import counters
         from .identity import known
+        from .telemetry import metrics
         from .triggering import following as _  # noqa: F401  (it hears statements)
         from .triggering import migrating as triggers
 
@@ -34,6 +35,7 @@ class StatisticsCacheConfig(AppConfig):
         migrating.connect()
         triggers.connect()
         underway.stand_alone()
+        metrics.begin()
         atexit.register(counters.flush)
 
 

@@ -65,6 +65,10 @@ refresh_refused = Signal()
 scope_failed = Signal()
 """Sent with `statistic`, `error` when the scope of a changed row cannot be worked out: every scope of it falls."""
 
+tick_ended = Signal()
+"""Sent with `changes` (the statistic and the cause of each log row that was folded), `queued` and `pruned` when a tick
+has done its work; only if somebody listens."""
+
 tables_missing = Signal()
 """Sent once with `database` when the app's tables are not there, or may not be written: nothing is stored."""
 

@@ -1,24 +1,45 @@
 """How entries stand, judged by their rows alone: as the database proves them, or by their indexed age."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from time import time
 from typing import Any, NamedTuple
 
-from django.db.models import Q
+from django.db.models import Count, Q
 
 from .cold.changelog import Totals, add_up, cleared_before
-from .cold.proving import Moves, moves_of
+from .cold.proving import Moves, all_totals, moves_of
 from .cold.rows import SCOPE_SEPARATOR, read_variant, seconds_of, time_for
 from .conf import limits, limits_of_key, settings
 from .declaring.declaration import Declaration, Variant
 from .declaring.keys import CLEARED, INVALIDATED
 from .entry import CLOCK_TOLERANCE, Generations, State
+from .models import StatisticEntry
 
 Declarations = Mapping[str, Declaration[..., Any]]
 
 MAX_SCOPES = 200_000  # sums read to judge rows by
 COLUMNS = ("pk", "statistic", "schema", "key", "scopes", "params", "generation", "epoch", "computed_at", "failures")
 JUDGED = ("fresh", "stale", "expired", "empty", "orphaned")
+
+
+def count_states(alias: str, declarations: Declarations, limit: int) -> Counter[tuple[str, str]]:
+    """Count the entries of each statistic in each state: exactly up to a number of rows, above that by age."""
+    rows = StatisticEntry.objects.using(alias).filter(statistic__in=list(declarations))
+    counts = Counter(dict.fromkeys(((name, state) for name in declarations for state in JUDGED), 0))
+    is_small = rows.values("pk")[: limit + 1].count() <= limit
+    totals = all_totals(alias, list(declarations), MAX_SCOPES) if is_small else None
+    if totals is None:
+        for state in JUDGED:
+            chosen = rows.filter(by_age(declarations, time())[state])
+            for name, number in chosen.order_by().values_list("statistic").annotate(Count("pk")):
+                counts[name, state] = number
+        return counts
+    counts.update(
+        (each.statistic, each.state)
+        for each in judge_rows(alias, rows.values_list(*COLUMNS), declarations, totals, time())
+    )
+    return counts
 
 
 class Judged(NamedTuple):

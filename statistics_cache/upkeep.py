@@ -24,7 +24,7 @@ from .exceptions import ComputeFailed
 from .hot import entries as hot
 from .identity import known
 from .models import StatisticEntry
-from .signals import hydration_failed
+from .signals import hydration_failed, tick_ended
 from .tidying import Changed, Declarations, Out, is_clearing, prune, sweep, unless_out
 
 T = TypeVar("T")
@@ -61,6 +61,9 @@ def tick(declarations: Declarations) -> Ticked:
     changed |= {pair: None for alias in homes for pair in unless_out(out, alias, moved_lately, alias) or ()}
     queued = queue_wanted(declarations, changed, out)
     pruned = prune(declarations, out) + sweep(declarations, changed, out)
+    if tick_ended.receivers:
+        changes = [(row.statistic, row.cause) for row in folded]
+        tick_ended.send_robust(sender=None, changes=changes, queued=queued, pruned=pruned)
     for error in out.values():
         raise error
     hot.note_tick(known.find(known.home()), time())

@@ -60,14 +60,27 @@ class Tallies:
         self.lock = Lock()
         self.tallies: dict[tuple[str, Outcome], Tally] = {}
         self.left: Counter[tuple[str, Outcome]] = Counter()
+        self.taken: Counter[tuple[str, Outcome]] = Counter()
         self.flushed_at = monotonic()
 
     def take(self) -> Counter[tuple[str, Outcome]]:
         """Give what was counted and not added up, and begin at 0."""
-        for pair, tally in list(self.tallies.items()):
-            self.left[pair] += tally.take()
+        self.gather()
         taken, self.left = +self.left, Counter()
         return taken
+
+    def gather(self) -> None:
+        """Take each tally."""
+        for pair, tally in list(self.tallies.items()):
+            number = tally.take()
+            self.left[pair] += number
+            self.taken[pair] += number
+
+    def totals(self) -> Counter[tuple[str, Outcome]]:
+        """Give what this process has counted since it began."""
+        with self.lock:
+            self.gather()
+            return self.taken.copy()
 
 
 tallies = Tallies()

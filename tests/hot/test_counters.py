@@ -68,6 +68,16 @@ def test_no_read_of_any_thread_is_lost() -> None:
     assert taken + tally.take() == 160_000
 
 
+def test_totals_hold_what_was_added_up() -> None:
+    """What this process has counted since it began is told also after it was added to others' numbers."""
+    before = counters.tallies.totals()["tests.stock", "hit"]
+    for number in (1, 2):
+        counters.note("tests.stock", "hit")
+        assert counters.tallies.totals()["tests.stock", "hit"] == before + number
+        counters.flush()
+    assert counted().hits == 2
+
+
 @pytest.mark.parametrize("backend", BACKENDS[1:], indirect=True, ids="-".join)
 def test_two_processes_add_up() -> None:
     """What each process has counted is added to the same numbers; a child begins at 0."""
