@@ -11,11 +11,14 @@ from django.conf import settings
 from django.core.cache import caches
 from django.core.management import call_command
 from django.test import override_settings
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import MeterProvider
 from pydantic import BaseModel, TypeAdapter
 from rich.console import Console
 
 from project.settings import redis_cache
 from statistics_cache import statistic
+from statistics_cache.telemetry.metrics import Metrics
 from tests.benchmarks.comparing import tables
 from tests.benchmarks.comparing.reading import Key, Times, with_ratios
 from tests.benchmarks.peers.catalogue import FLOOR, OURS, TEXT
@@ -98,6 +101,7 @@ def rows(url: str) -> dict[Key, Form]:
     caches["text"].set("key", text)
     caches["pickle"].set("key", VALUE)
     scoped()
+    telemetry = Metrics(MeterProvider([PrometheusMetricReader()]))
     batch = [{"number": number} for number in range(BATCH)]
     value.get_many(batch)
     while aged.answer().state == "fresh":
@@ -112,6 +116,8 @@ def rows(url: str) -> dict[Key, Form]:
         (OURS, "stale"): Form(aged),
         (OURS, "cold"): Form(partial(scoped, "blue"), partial(scoped.clear, "blue", tier="hot")),
         (OURS, "batch"): Form(partial(value.get_many, batch), values=BATCH),
+        (OURS, "unmeasured"): Form(scoped, telemetry.disconnect),
+        (OURS, "measured"): Form(scoped, telemetry.connect),
     }
 
 

@@ -21,6 +21,8 @@ FORMS = {
     (OURS, "stale"): "statistics_cache, stale",
     (OURS, "cold"): "statistics_cache, from the table",
     (OURS, "batch"): "statistics_cache, one of a batch of 100",
+    (OURS, "unmeasured"): "statistics_cache, telemetry off",
+    (OURS, "measured"): "statistics_cache, telemetry on",
 }
 BASES = {"raw": (FLOOR, "raw"), "floor": (FLOOR, ""), "text": (TEXT, "")}  # what the others are multiples of
 Key = tuple[str, str]  # a peer and its form
