@@ -26,7 +26,7 @@ def demos(folder: Path) -> Iterator[Run]:
     started: list[subprocess.Popen[str]] = []
     unset = {"REDIS_URL", "CELERY_BROKER_URL", "DATABASE_URL", "DJANGO_SETTINGS_MODULE"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
-    environment |= {"RUN_DIR": str(folder)}
+    environment |= {"RUN_DIR": str(folder), "COLUMNS": "160"}
 
     def start(*arguments: str, **variables: str) -> "subprocess.Popen[str]":
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
