@@ -23,6 +23,7 @@ from statistics_cache.visibility import visible_declarations
 
 from . import pictures
 from .columns import badge
+from .drawing import draw
 from .showing import Current, judge_page, shown
 from .visibility import home
 from .words import MEANINGS, pretty, size, snippet, spell_parameters
@@ -102,6 +103,7 @@ def describe_current(entry: StatisticEntry, current: Current) -> dict[str, Any]:
         "current": current,
         "documentation": (declaration.function.__doc__ or "").strip(),
         "value": shorten(payload),
+        "drawn": draw(payload),
         "size": size(len(payload.encode())) if payload else "",
         "timeline": pictures.timeline(pictures.Life(age, *current.bounds[:2])) if age is not None else "",
         "age": "" if age is None else duration(age),

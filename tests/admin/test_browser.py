@@ -257,7 +257,7 @@ def test_the_keyboard_is_enough(browser: Browser, login: Login, stored: None) ->
     """From an entry's page once round by Tab reaches every button and scrolled text, and its focus is seen."""
     browser.log_in(login("view", "refresh", "clear"))
     browser.open(f"{LIST}{row_of(RED).pk}/change/")
-    wanted = len(browser.all(".sc-page button:not([hidden]), .sc-page [tabindex='0']"))
+    wanted = sum(each.is_displayed() for each in browser.all(".sc-page :is(button, summary, [tabindex='0'])"))
     reached: set[Any] = set()
     for _ in browser.all("a, button, input, select, textarea, summary, [tabindex]"):
         browser.driver.switch_to.active_element.send_keys(Keys.TAB)
