@@ -1,7 +1,6 @@
 """The columns of the list."""
 
 import re
-from typing import Any
 
 from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import naturaltime
@@ -14,7 +13,7 @@ from statistics_cache.models import StatisticEntry
 
 from . import pictures
 from .changelist import PREVIEW
-from .showing import shown
+from .showing import Current, shown
 from .words import MEANINGS, STATES, size, spell_parameters
 
 PARTS = re.compile(r"[^._]*[._]|[^._]+")  # of a name, each up to where it may be broken
@@ -68,18 +67,23 @@ def age(entry: StatisticEntry) -> SafeString:
     how, at = shown(entry), entry.computed_at
     if at is None:
         return SafeString('<span class="sc-quiet">never</span>')
-    drawn = meter(how.current.age_of(at), how.current.bounds) if how.current and how.state != "empty" else ""
+    drawn = meter(how.current.age_of(at), how.current) if how.current and how.state != "empty" else ""
     said = format_html(
         '<time datetime="{}" title="{}">{}</time>', at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S %Z}", naturaltime(at)
     )
     return format_html('<span class="sc-age">{}{}</span>', drawn, said)
 
 
-def meter(seconds: float, bounds: Any) -> SafeString:
-    """Draw an age as a meter, in the colour of the state that it alone gives."""
+def meter(seconds: float, current: Current) -> SafeString:
+    """Draw an age as a meter, in the colour of the state that it alone gives; grey once the source has changed."""
+    bounds = current.bounds
     text = f"{duration(seconds)} of {duration(bounds.ttl)} ttl, {duration(bounds.stale_ttl)} stale_ttl"
+    if current.changed_after is not None:
+        text += f"; its source changed when it was {duration(current.changed_after)} old"
     return format_html(
-        '<meter min="0" max="{}" low="{}" high="{}" optimum="0" value="{}" aria-label="Age: {}" title="{}"></meter>',
+        '<meter class="{}" min="0" max="{}" low="{}" high="{}" optimum="0" value="{}"'
+        ' aria-label="Age: {}" title="{}"></meter>',
+        "" if current.changed_after is None else "sc-changed",
         f"{bounds.stale_ttl * 1.05:.3f}",
         f"{bounds.ttl:.3f}",
         f"{bounds.stale_ttl:.3f}",

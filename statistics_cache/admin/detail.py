@@ -16,7 +16,7 @@ from statistics_cache.declaring.keys import CLEARED, EPOCH_SCOPE, EVERY_SCOPE, I
 from statistics_cache.declaring.sources import Source
 from statistics_cache.entry import Copy, moment
 from statistics_cache.explaining.durations import duration
-from statistics_cache.explaining.sentences import explain
+from statistics_cache.explaining.sentences import explain, next_read
 from statistics_cache.hot.naming import hot_keys, own_space
 from statistics_cache.models import StatisticEntry
 from statistics_cache.visibility import visible_declarations
@@ -99,13 +99,16 @@ def describe_current(entry: StatisticEntry, current: Current) -> dict[str, Any]:
     scopes = all_scopes(current.variant)
     causes = find_causes(home(), {declaration.name}, set(scopes))
     age = copy.age(look.read.at) if copy else None
+    story = explain(declaration, current.variant)
     return {
         "current": current,
         "documentation": (declaration.function.__doc__ or "").strip(),
         "value": shorten(payload),
         "drawn": draw(payload),
         "size": size(len(payload.encode())) if payload else "",
-        "timeline": pictures.timeline(pictures.Life(age, *current.bounds[:2])) if age is not None else "",
+        "timeline": pictures.timeline(pictures.Life(age, *current.bounds[:2], current.changed_after))
+        if age is not None
+        else "",
         "age": "" if age is None else duration(age),
         "ttl": duration(current.bounds.ttl),
         "stale_ttl": duration(current.bounds.stale_ttl),
@@ -113,7 +116,8 @@ def describe_current(entry: StatisticEntry, current: Current) -> dict[str, Any]:
         "sources": [describe_source(source) for source in declaration.sources],
         "ways": ways_of(declaration),
         "scopes": [moved(declaration, scope, causes) for scope in scopes if is_shown(declaration, scope, causes)],
-        "story": explain(declaration, current.variant).sentences,
+        "story": story.sentences,
+        "next_read": next_read(story.facts),
         "snippet": snippet(declaration, current.variant),
         "is_blocked": bool(entry.retry_at and seconds_of(entry.retry_at) > time()),
     }

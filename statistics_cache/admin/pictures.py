@@ -76,11 +76,12 @@ def bars(costs: Sequence[float]) -> SafeString:
 
 @dataclass(frozen=True)
 class Life:
-    """A value's age and limits in seconds, all from the moment it was computed."""
+    """A value's age and limits in seconds, all from the moment it was computed, and when its source first changed."""
 
     age: float
     ttl: float
     stale_ttl: float
+    changed: float | None = None
 
     @property
     def span(self) -> float:
@@ -93,7 +94,10 @@ class Life:
 
 
 def timeline(life: Life) -> SafeString:
-    """Draw a value's life: computed, fresh until ttl, stale until stale_ttl, and where it is now."""
+    """Draw a value's life: computed, fresh until ttl, stale until stale_ttl, and where it is now.
+
+    From the moment of a change on it is grey: what the limits would have promised no longer holds.
+    """
     width, height = LINE
     start, fresh, stale, end = (life.at(each) for each in (0, life.ttl, life.stale_ttl, life.span))
     now = life.at(life.age)
@@ -101,6 +105,9 @@ def timeline(life: Life) -> SafeString:
         f"Computed {duration(life.age)} ago; fresh until it is {duration(life.ttl)} old, "
         f"servable until it is {duration(life.stale_ttl)} old"
     )
+    changed = end if life.changed is None else life.at(life.changed)
+    if life.changed is not None:
+        text += f"; its source changed when it was {duration(life.changed)} old"
     zones = format_html_join(
         "",
         '<rect class="sc-zone sc-zone-{}" x="{}" y="40" width="{}" height="14"/>',
@@ -108,6 +115,7 @@ def timeline(life: Life) -> SafeString:
             ("fresh", f"{start:.1f}", f"{fresh - start:.1f}"),
             ("stale", f"{fresh:.1f}", f"{max(0.0, stale - fresh):.1f}"),
             ("expired", f"{stale:.1f}", f"{max(0.0, end - stale):.1f}"),
+            ("changed", f"{changed:.1f}", f"{max(0.0, end - changed):.1f}"),
         ),
     )
     return format_html(
@@ -134,8 +142,13 @@ def ticks(life: Life) -> SafeString:
     marked = [(0.0, "computed"), (life.ttl, f"ttl {duration(life.ttl)}")]
     if life.stale_ttl > life.ttl:
         marked.append((life.stale_ttl, f"stale_ttl {duration(life.stale_ttl)}"))
-    placed = [(life.at(seconds), label) for seconds, label in marked]
-    rows = [86 if at and place - placed[at - 1][0] < 90 else 72 for at, (place, _) in enumerate(placed)]
+    if life.changed is not None:
+        marked.append((life.changed, "source changed"))
+    placed = [(life.at(seconds), label) for seconds, label in sorted(marked)]
+    rows: list[int] = []
+    for at, (place, _) in enumerate(placed):
+        is_near = at > 0 and place - placed[at - 1][0] < 110
+        rows.append(86 if is_near and rows[-1] == 72 else 72)
     return format_html_join(
         "",
         '<g class="sc-tick"><line x1="{}" y1="38" x2="{}" y2="58"/><text x="{}" y="{}" text-anchor="{}">{}</text></g>',

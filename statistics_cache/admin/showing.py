@@ -38,6 +38,14 @@ class Current:
         return max(0.0, self.look.read.at - seconds_of(computed_at))
 
     @property
+    def changed_after(self) -> float | None:
+        """Give how many seconds after the compute its source first changed; None while nothing has."""
+        copy, _, _, read, proof = self.look
+        if copy is None or copy.database == proof.database:
+            return None
+        return max(0.0, proof.moves.first_since(copy.computed_at, read.at) - copy.computed_at)
+
+    @property
     def since(self) -> str:
         """Say when its source changed, and when it may be refreshed next, where that was declared."""
         copy, state, reason, read, proof = self.look

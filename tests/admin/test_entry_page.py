@@ -1,10 +1,16 @@
 """What the page of an entry says first, and what it keeps behind a toggle."""
 
+import re
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from django.test import Client
 
+from statistics_cache.admin import pictures
 from tests.admin.conftest import LIST, RED, row_of
-from tests.samples import Color, stock
+from tests.models import Paint
+from tests.samples import Color, shelf, stock
 
 pytestmark = pytest.mark.django_db
 
@@ -21,3 +27,44 @@ def test_the_protocol_is_closed(admin_client: Client) -> None:
     for part in ("Hot tier", "Cold tier", "Generation", "Epoch", "Tokens", "every variant", "schema"):
         assert part in inside
         assert part not in before
+
+
+SHELF = 'tests.shelf:color="red"'
+
+
+def grey(page: str) -> tuple[float, float]:
+    """Give where the grey of the freshness bar begins, and how wide it is."""
+    found = re.search(r'sc-zone-changed" x="([0-9.]+)" y="40" width="([0-9.]+)"', page)
+    assert found
+    return float(found[1]), float(found[2])
+
+
+def test_the_bar_is_grey_from_a_change_on(admin_client: Client, clock: Any) -> None:
+    """Nothing is grey while the source is as it was; then all from the moment of its change, in the list as well."""
+    shelf(Color.RED)
+    assert grey(page_of(admin_client, SHELF))[1] == 0.0
+    assert "sc-changed" not in admin_client.get(LIST).content.decode()
+    clock.shift(timedelta(minutes=2))
+    Paint.objects.create(color="red")
+    at, width = grey(page_of(admin_client, SHELF))
+    assert at < 100.0
+    assert at + width > 980.0
+    assert '<meter class="sc-changed"' in admin_client.get(LIST).content.decode()
+
+
+def test_the_grey_begins_where_the_change_was() -> None:
+    """The bar keeps its colours up to that moment, which is marked and named."""
+    life = pictures.Life(600, 300, 3600, 400)
+    drawn = pictures.timeline(life)
+    assert grey(drawn)[0] == pytest.approx(life.at(400), abs=0.1)
+    assert ">source changed<" in drawn
+    assert "its source changed when it was 6 min 40 s old" in drawn
+    assert ">source changed<" not in pictures.timeline(pictures.Life(600, 300, 3600))
+
+
+def test_the_next_reader_is_told_of(admin_client: Client) -> None:
+    """Below the bar a line says what a call is given now."""
+    shelf(Color.RED)
+    assert "The next reader:</strong> It is given as it is" in page_of(admin_client, SHELF)
+    Paint.objects.create(color="red")
+    assert "The next reader:</strong> It is given as stale. A worker is asked" in page_of(admin_client, SHELF)
