@@ -26,7 +26,7 @@ from .columns import badge
 from .drawing import draw
 from .showing import Current, judge_page, shown
 from .visibility import home
-from .words import MEANINGS, pretty, size, snippet, spell_parameters
+from .words import MEANINGS, made_because, pretty, size, snippet, spell_parameters
 
 MAX_SHOWN = 50_000  # characters of a value; the rest is for a program to read
 SCOPE_NAMES = {EVERY_SCOPE: "every variant", EPOCH_SCOPE: "the epoch, which clearing moves"}
@@ -86,6 +86,7 @@ def describe(entry: StatisticEntry, request: HttpRequest) -> dict[str, Any]:
         "bars": pictures.bars(costs := costs_among(entry.costs)),
         "costs": [duration(each) for each in costs],
         "cost": duration(entry.cost),
+        "made": made_because(entry.computed_by, entry.reason),
         "is_declared": entry.statistic in visible_declarations(request),
     }
     return context | (describe_current(entry, how.current) if how.current else {})

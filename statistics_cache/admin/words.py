@@ -8,9 +8,13 @@ from enum import Enum
 from keyword import iskeyword
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.entry import Limits, Reason, State
 from statistics_cache.explaining.durations import duration
+from statistics_cache.explaining.sentences import BY
 
 STATES: dict[str, str] = {
     "fresh": "Fresh",
@@ -32,6 +36,21 @@ WHY: dict[Reason, str] = {
     "source": "Its source changed",
     "unproven": "The database is out.",
 }
+REASONS: dict[str, str] = {
+    "missing": gettext_noop("nothing was stored"),
+    "age": gettext_noop("too old"),
+    "source": gettext_noop("its source had changed"),
+    "clock": gettext_noop("a clock had been set back"),
+    "unproven": gettext_noop("the database had been out"),
+    "refresh": gettext_noop("asked for by hand"),
+    "set": gettext_noop("stored by hand"),
+}
+
+
+def made_because(by: str, reason: str) -> str:
+    """Say who computed a value and for what, as far as that is known: `by a worker: too old`."""
+    known = [_(BY[by])] if by and by in BY else []
+    return ": ".join([*known, _(REASONS.get(reason, reason))] if reason else known)
 
 
 def size(octets: float) -> str:

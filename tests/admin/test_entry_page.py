@@ -2,12 +2,13 @@
 
 import re
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from django.test import Client
 
-from statistics_cache.admin import pictures
+from statistics_cache.admin import pictures, words
+from statistics_cache.entry import Reason
 from tests.admin.conftest import LIST, RED, row_of
 from tests.models import Paint
 from tests.samples import Color, shelf, stock
@@ -68,3 +69,23 @@ def test_the_next_reader_is_told_of(admin_client: Client) -> None:
     assert "The next reader:</strong> It is given as it is" in page_of(admin_client, SHELF)
     Paint.objects.create(color="red")
     assert "The next reader:</strong> It is given as stale. A worker is asked" in page_of(admin_client, SHELF)
+
+
+def test_reasons_are_told_in_words(admin_client: Client) -> None:
+    """The page says by whom and for what a value was computed; no code of it is shown."""
+    stock(Color.RED)
+    assert ", by a reader: nothing was stored." in page_of(admin_client, RED)
+    stock.refresh(Color.RED)
+    assert ": asked for by hand." in page_of(admin_client, RED)
+
+
+@pytest.mark.parametrize("reason", [*get_args(Reason), "missing", "refresh", "set"])
+def test_every_reason_has_words(reason: str) -> None:
+    """No code that a row can hold is shown as it is; a read of one transaction alone stores nothing."""
+    assert reason == "transaction" or words.made_because("", reason) != reason
+
+
+def test_what_nobody_knows_is_not_told() -> None:
+    """An old row names nobody, and a reason of another release is shown as it is."""
+    assert words.made_because("", "") == ""
+    assert words.made_because("elsewhere", "odd") == "odd"
