@@ -14,7 +14,7 @@ from statistics_cache.models import StatisticEntry
 from . import pictures
 from .changelist import PREVIEW
 from .showing import Current, shown
-from .words import MEANINGS, STATES, size, spell_parameters
+from .words import MEANINGS, STATES, size, spell_differing, spell_parameters
 
 PARTS = re.compile(r"[^._]*[._]|[^._]+")  # of a name, each up to where it may be broken
 NOTHING = SafeString('<span class="sc-quiet">—</span>')
@@ -22,11 +22,15 @@ NOTHING = SafeString('<span class="sc-quiet">—</span>')
 
 @admin.display(description="statistic", ordering="key")
 def variant(entry: StatisticEntry) -> SafeString:
-    """Name the statistic and, below it, the parameters."""
+    """Name the statistic and, beside it, the parameters that are not the signature's own defaults."""
+    current, whole = shown(entry).current, spell_parameters(entry.params)
+    told = spell_differing(current.declaration, current.variant) if current else whole
     return format_html(
-        '<span class="sc-name">{}</span> <span class="sc-params">{}</span>',
+        '<span class="sc-name" title="{}({})">{}</span> <span class="sc-params">{}</span>',
+        entry.statistic,
+        whole,
         breakable(entry.statistic),
-        spell_parameters(entry.params) or "no parameters",
+        told,
     )
 
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_noop
 
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.entry import Limits, Reason, State
+from statistics_cache.exceptions import ParameterError
 from statistics_cache.explaining.durations import duration
 from statistics_cache.explaining.sentences import BY
 
@@ -71,6 +72,24 @@ def spell_parameters(params: str) -> str:
     if not isinstance(given, Mapping):
         return params
     return ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in given.items())
+
+
+def spell_differing(declaration: Declaration[..., object], variant: Variant) -> str:
+    """Give those parameters of a variant that a call must name: all but what the signature gives by itself."""
+    texts = variant.texts.items()
+    named = {name: json.loads(text) for name, text in texts if not is_default(declaration, name, text)}
+    return spell_parameters(json.dumps(named))
+
+
+def is_default(declaration: Declaration[..., object], name: str, text: str) -> bool:
+    """Tell whether a parameter's JSON is that of its default."""
+    own = declaration.parameters
+    if name in own.required:
+        return False
+    try:
+        return own.keep(name, own.validate(name, own.defaults[name])).text == text
+    except ParameterError:  # a default that no call could pass
+        return False
 
 
 def pretty(payload: str) -> str:

@@ -1,5 +1,6 @@
 """The list: how each row stands, what the cards count, what the filters choose, and what a page costs."""
 
+import re
 from collections import Counter
 from datetime import timedelta
 from time import time
@@ -74,6 +75,16 @@ def test_a_row_says_everything(admin_client: Client) -> None:
     page = admin_client.get(LIST).content.decode()
     for part in ("tests.<wbr>stock<", "color=&quot;red&quot;", ">Fresh<", "pots", "<meter", " ms", " B<", "now</time>"):
         assert part in page, part
+
+
+def test_a_row_names_what_differs_from_the_defaults(admin_client: Client) -> None:
+    """Parameters that a call need not name are left to the title, which has the whole call."""
+    stock(Color.RED)
+    stock(Color.BLUE, doubled=True)
+    page = admin_client.get(LIST).content.decode().replace("&quot;", '"')
+    named = re.findall(r'class="sc-params">([^<]*)<', page)
+    assert sorted(named) == ['color="blue", doubled=true', 'color="red"']
+    assert 'title="tests.stock(color="red", doubled=false)"' in page
 
 
 def test_states_are_those_of_a_read(admin_client: Client, clock: Any) -> None:
