@@ -4,7 +4,7 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib.admin.options import IS_FACETS_VAR
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.core.paginator import Paginator
 from django.db import connections
 from django.db.models import QuerySet
@@ -15,6 +15,7 @@ from statistics_cache.models import StatisticEntry
 
 from .overview import LIMIT, Octets, overview_of
 from .showing import judge_page
+from .sorting import order_of
 
 PREVIEW = 90  # characters of a value
 
@@ -60,12 +61,22 @@ class EntryList(ChangeList):
 
     def __init__(self, request: HttpRequest, *arguments: Any) -> None:
         """Show counts beside filters: always up to 50,000 rows, above that when asked."""
+        self.is_urgent = is_small = overview_of(request).is_small
         super().__init__(request, *arguments)
-        is_small = overview_of(request).is_small
         self.is_counted = is_small or IS_FACETS_VAR in request.GET
         self.add_facets = self.is_counted
         self.is_facets_optional = not is_small
         self.title = "Statistics"
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[StatisticEntry]) -> Any:
+        """Give the order that was chosen, else what is wrong first; above 50,000 rows by key, as an index has it."""
+        own = [] if self.params.get(ORDER_VAR) else order_of(overview_of(request))
+        return own or super().get_ordering(request, queryset)
+
+    def get_ordering_field_columns(self) -> dict[int, Any]:
+        """Mark the columns that the list is in the order of: none where it is in that of urgency."""
+        is_own = self.is_urgent and not self.params.get(ORDER_VAR)
+        return {} if is_own else super().get_ordering_field_columns()
 
     def get_results(self, request: HttpRequest) -> None:
         """Read a page, without the values but for their beginnings, and judge its rows."""
