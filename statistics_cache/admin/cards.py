@@ -12,14 +12,18 @@ from statistics_cache.broker.schedule import is_late
 from statistics_cache.conf import settings
 from statistics_cache.explaining.durations import duration
 from statistics_cache.hot import asking
+from statistics_cache.standing import JUDGED
 from statistics_cache.triggering import installing
 from statistics_cache.triggering.describing import homes
 from statistics_cache.visibility import Declarations, visible_declarations
 
 from .changelist import EntryList
+from .counting import Number, count
 from .overview import Overview, overview_of
 from .visibility import home
 from .words import MEANINGS, STATES, size
+
+TONES = ("fresh", "stale", "expired")  # the states that have a colour
 
 
 @dataclass(frozen=True)
@@ -45,28 +49,31 @@ def cards(request: HttpRequest, entries: EntryList) -> list[Card]:
 
 
 def state_cards(overview: Overview, entries: EntryList) -> Iterator[Card]:
-    """Count the states; above 50,000 rows by age, up to 50,000 of each unless the full counts were asked for."""
+    """Count the states of the list's rows; above 50,000 rows by age."""
+    numbers = count(overview, entries)
     suffix = "" if overview.judged is not None else "by age"
-    for state in ("fresh", "stale", "expired"):
-        yield Card(
-            STATES[state], counted(overview, state, entries), suffix or MEANINGS[state], state, f"?state={state}"
-        )
-    number = counted(overview, "failing", entries)
+    for state in JUDGED:
+        note = suffix if suffix and state in ("fresh", "stale", "expired") else MEANINGS[state]
+        tone = state if state in TONES else "plain"
+        yield Card(STATES[state], counted(overview, numbers[state]), note, tone, entries.link(state=state))
+    number = counted(overview, numbers["failing"])
     note = "The last compute raised an error"
-    yield Card("Failing", number, note, "plain" if number == "0" else "failing", "?error=yes")
+    yield Card("Failing", number, note, "plain" if number == "0" else "failing", entries.link(error="yes"))
 
 
-def counted(overview: Overview, state: str, entries: EntryList) -> str:
+def counted(overview: Overview, number: Number) -> str:
     """Write a count; one that is not full is marked."""
-    number, is_more = overview.count(state, full=entries.is_counted)
+    if number is None:
+        return "not counted"
+    found, is_more = number
     about = "" if overview.judged is not None else "about "
-    return f"over {number:,}" if is_more else f"{about}{number:,}"
+    return f"over {found:,}" if is_more else f"{about}{found:,}"
 
 
 def size_cards(overview: Overview, entries: EntryList) -> Iterator[Card]:
     """Tell how many bytes are stored; reading every row waits until it is asked for."""
     if entries.is_counted:
-        yield Card("Stored", size(overview.octets()), "All values, as JSON in the table")
+        yield Card("Stored", size(overview.octets(entries.chosen)), "All values of the list, as JSON in the table")
     else:
         yield Card("Stored", "not counted", "Count everything", url=entries.add_facet_link)
 

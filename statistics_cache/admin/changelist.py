@@ -13,6 +13,7 @@ from django.http import HttpRequest
 
 from statistics_cache.models import StatisticEntry
 
+from .filters import StatisticFilter
 from .overview import LIMIT, Octets, overview_of
 from .showing import judge_page
 from .sorting import order_of
@@ -61,11 +62,11 @@ class EntryList(ChangeList):
 
     def __init__(self, request: HttpRequest, *arguments: Any) -> None:
         """Show counts beside filters: always up to 50,000 rows, above that when asked."""
-        self.is_urgent = is_small = overview_of(request).is_small
+        self.is_small = overview_of(request).is_small
         super().__init__(request, *arguments)
-        self.is_counted = is_small or IS_FACETS_VAR in request.GET
+        self.is_counted = self.is_small or IS_FACETS_VAR in request.GET
         self.add_facets = self.is_counted
-        self.is_facets_optional = not is_small
+        self.is_facets_optional = not self.is_small
         self.title = "Statistics"
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[StatisticEntry]) -> Any:
@@ -75,13 +76,42 @@ class EntryList(ChangeList):
 
     def get_ordering_field_columns(self) -> dict[int, Any]:
         """Mark the columns that the list is in the order of: none where it is in that of urgency."""
-        is_own = self.is_urgent and not self.params.get(ORDER_VAR)
+        is_own = self.is_small and not self.params.get(ORDER_VAR)
         return {} if is_own else super().get_ordering_field_columns()
 
     def get_results(self, request: HttpRequest) -> None:
         """Read a page, without the values but for their beginnings, and judge its rows."""
+        self.chosen = self.queryset.order_by()
         self.queryset = self.queryset.defer("payload").annotate(
             preview=Left("payload", PREVIEW), octets=Octets("payload")
         )
         super().get_results(request)
-        self.result_list, self.tick, self.counts = judge_page(list(self.result_list), request)
+        self.result_list, self.tick, counts = judge_page(list(self.result_list), request)
+        self.counts = {name: each for name, each in counts.items() if self.is_among(name)}
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Tell whether a filter or the search leaves rows out."""
+        return bool(self.get_filters_params() or self.query)
+
+    @cached_property
+    def chosen_rows(self) -> dict[int, str] | None:
+        """Give the statistic of each row that is left by its primary key; None where all are, or too many to read."""
+        return dict(self.chosen.values_list("pk", "statistic")) if self.is_narrowed and self.is_small else None
+
+    @cached_property
+    def chosen_names(self) -> set[str] | None:
+        """Give the statistics of the rows that are left; None where they may be of any."""
+        if self.chosen_rows is not None:
+            return set(self.chosen_rows.values())
+        named = self.params.get(StatisticFilter.parameter_name)
+        return {named} if named else None
+
+    def is_among(self, name: str) -> bool:
+        """Tell whether the list may hold rows of a statistic."""
+        return self.chosen_names is None or name in self.chosen_names
+
+    def link(self, **chosen: str) -> str:
+        """Give where a filter leads from here: what else is chosen and searched for stays."""
+        query: str = self.get_query_string(chosen)
+        return query

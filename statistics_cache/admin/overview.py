@@ -7,11 +7,12 @@ from time import time
 from typing import Any, Literal
 
 from django.db import connections
-from django.db.models import Avg, Func, IntegerField, Q, Sum
+from django.db.models import Avg, Func, IntegerField, Q, QuerySet, Sum
 from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 
 from statistics_cache.cold.proving import all_totals
+from statistics_cache.models import StatisticEntry
 from statistics_cache.standing import COLUMNS, JUDGED, MAX_SCOPES, by_age, judge_rows
 from statistics_cache.visibility import visible_declarations
 
@@ -76,14 +77,9 @@ class Overview:
             return Q(pk__in=listed(self.judged[state], home(), "bigint"))
         return by_age(self.declarations, self.now)[state]
 
-    def count(self, state: str, *, full: bool = False) -> tuple[int, bool]:
-        """Give a number of rows, and whether there are more: a count that is not full stops early."""
-        if self.judged is not None:
-            return len(self.judged[state]), False
-        rows = self.entries.filter(self.condition(state)).values("pk")
-        if full:
-            return rows.count(), False
-        found = rows[: STOP + 1].count()
+    def count(self, state: str) -> tuple[int, bool]:
+        """Count rows by age, and tell whether there are more: it stops early."""
+        found = self.entries.filter(self.condition(state)).values("pk")[: STOP + 1].count()
         return min(found, STOP), found > STOP
 
     def mean_costs(self) -> dict[str, float]:
@@ -91,9 +87,9 @@ class Overview:
         computed = self.entries.exclude(computed_at=None)  # what only ever failed has a cost of 0
         return dict(computed.order_by().values_list("statistic").annotate(mean=Avg("cost")))
 
-    def octets(self) -> int:
-        """Give the bytes of all values, which reads every row."""
-        return self.entries.aggregate(total=Sum(Octets("payload")))["total"] or 0
+    def octets(self, rows: QuerySet[StatisticEntry]) -> int:
+        """Give the bytes of the values of some rows, which reads each."""
+        return rows.aggregate(total=Sum(Octets("payload")))["total"] or 0
 
 
 def overview_of(request: HttpRequest) -> Overview:
