@@ -1,13 +1,14 @@
 """The columns of the list."""
 
 import re
+from time import time
 
 from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from statistics_cache.cold.rows import costs_among
+from statistics_cache.cold.rows import costs_among, seconds_of
 from statistics_cache.explaining.durations import duration
 from statistics_cache.models import StatisticEntry
 
@@ -73,7 +74,11 @@ def age(entry: StatisticEntry) -> SafeString:
         return SafeString('<span class="sc-quiet">never</span>')
     drawn = meter(how.current.age_of(at), how.current) if how.current and how.state != "empty" else ""
     said = format_html(
-        '<time datetime="{}" title="{}">{}</time>', at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S %Z}", naturaltime(at)
+        '<time datetime="{}" title="{}" data-age="{}">{}</time>',
+        at.isoformat(),
+        f"{at:%Y-%m-%d %H:%M:%S %Z}",
+        f"{max(0.0, time() - seconds_of(at)):.1f}",
+        naturaltime(at),
     )
     return format_html('<span class="sc-age">{}{}</span>', drawn, said)
 

@@ -85,6 +85,7 @@ def describe(entry: StatisticEntry, request: HttpRequest) -> dict[str, Any]:
         "why": how.why,
         "bars": pictures.bars(costs := costs_among(entry.costs)),
         "costs": [duration(each) for each in costs],
+        "most": duration(max(costs, default=0.0)),
         "cost": duration(entry.cost),
         "made": made_because(entry.computed_by, entry.reason),
         "is_declared": entry.statistic in visible_declarations(request),
@@ -111,6 +112,7 @@ def describe_current(entry: StatisticEntry, current: Current) -> dict[str, Any]:
         if age is not None
         else "",
         "age": "" if age is None else duration(age),
+        "seconds": "" if age is None else f"{age:.1f}",
         "ttl": duration(current.bounds.ttl),
         "stale_ttl": duration(current.bounds.stale_ttl),
         "tiers": [hot_tier(current), cold_tier(entry, current)],

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from statistics_cache.explaining.durations import duration
 
 SPARK = (76, 22)  # width and height of a sparkline, in pixels
 BARS = (480, 96)
-LINE = (1000, 92)
+LINE = (1000, 104)
+ROWS = (72, 86, 100)  # the lines of labels below a value's life
+ROOM = 110.0  # that a label takes
 MARGIN = 3
 
 
 def sparkline(costs: Sequence[float]) -> SafeString:
-    """Draw the last costs as a line that ends in a dot; nothing for fewer than two."""
+    """Draw the last costs as a line that ends in a dot, and say how high it is; nothing for fewer than two."""
     if len(costs) < 2:
         return SafeString("")
     width, height = SPARK
@@ -27,7 +30,8 @@ def sparkline(costs: Sequence[float]) -> SafeString:
     text = f"Last {len(costs)} computes: {duration(min(costs))} to {duration(max(costs))}"
     return format_html(
         '<svg class="sc-spark" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">'
-        '<title>{}</title><polyline points="{}"/><circle cx="{}" cy="{}" r="2.2"/></svg>',
+        '<title>{}</title><polyline points="{}"/><circle cx="{}" cy="{}" r="2.2"/></svg>'
+        '<span class="sc-scale">{}</span>',
         width,
         height,
         width,
@@ -37,6 +41,7 @@ def sparkline(costs: Sequence[float]) -> SafeString:
         " ".join(f"{x:.1f},{y:.1f}" for x, y in points),
         f"{points[-1][0]:.1f}",
         f"{points[-1][1]:.1f}",
+        _("up to %(most)s") % {"most": duration(max(costs))},
     )
 
 
@@ -138,17 +143,14 @@ def timeline(life: Life) -> SafeString:
 
 
 def ticks(life: Life) -> SafeString:
-    """Mark the moments that decide; two that nearly coincide are written one below the other."""
+    """Mark the moments that decide; labels that would touch are written one below the other."""
     marked = [(0.0, "computed"), (life.ttl, f"ttl {duration(life.ttl)}")]
     if life.stale_ttl > life.ttl:
         marked.append((life.stale_ttl, f"stale_ttl {duration(life.stale_ttl)}"))
     if life.changed is not None:
         marked.append((life.changed, "source changed"))
     placed = [(life.at(seconds), label) for seconds, label in sorted(marked)]
-    rows: list[int] = []
-    for at, (place, _) in enumerate(placed):
-        is_near = at > 0 and place - placed[at - 1][0] < 110
-        rows.append(86 if is_near and rows[-1] == 72 else 72)
+    rows = beside([place for place, _label in placed])
     return format_html_join(
         "",
         '<g class="sc-tick"><line x1="{}" y1="38" x2="{}" y2="58"/><text x="{}" y="{}" text-anchor="{}">{}</text></g>',
@@ -157,6 +159,17 @@ def ticks(life: Life) -> SafeString:
             for (place, label), row in zip(placed, rows, strict=True)
         ),
     )
+
+
+def beside(places: Sequence[float]) -> list[int]:
+    """Give the line that each label stands on: the first on which it has room beside those before it."""
+    last: dict[int, float] = {}
+    rows: list[int] = []
+    for place in places:
+        row = next((each for each in ROWS if place - last.get(each, -ROOM) >= ROOM), ROWS[-1])
+        last[row] = place
+        rows.append(row)
+    return rows
 
 
 def anchor(place: float) -> str:

@@ -153,6 +153,32 @@ def look_at(browser: Browser, name: str) -> None:
         assert browser.faults() == [], name
 
 
+@pytest.mark.parametrize("selector", ["time[data-age]", "[data-short]"])
+def test_ages_go_on(browser: Browser, login: Login, selector: str) -> None:
+    """What a page says of a value's age is true while it is open, in the list and on the entry's page."""
+    stock(Color.RED)
+    browser.log_in(login("view"))
+    browser.open(f"{LIST}{row_of(RED).pk}/change/" if "short" in selector else LIST)
+    before = browser.find(selector).text
+    browser.until(lambda: browser.find(selector).text != before, "another age")
+
+
+def test_ages_rest_for_who_wants_little_motion(browser: Browser, login: Login) -> None:
+    """There the page waits a minute before it changes."""
+    stock(Color.RED)
+    browser.log_in(login("view"))
+    features = [{"name": "prefers-reduced-motion", "value": "reduce"}]
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    hook = "window.waits = []; window.setTimeout = (_, wanted) => window.waits.push(wanted);"
+    added = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": hook})
+    browser.open(LIST)
+    waits = browser.driver.execute_script("return window.waits")
+    browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    browser.prefer("light")
+    assert 60_000 in waits
+    assert 1_000 not in waits
+
+
 def test_filtering_and_sorting(browser: Browser, login: Login, stored: None) -> None:
     """A filter's link narrows the list, a card's does, and a heading sorts."""
     browser.log_in(login("view"))

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from itertools import combinations
 from typing import Any, get_args
 
 import pytest
@@ -61,6 +62,14 @@ def test_the_grey_begins_where_the_change_was() -> None:
     assert ">source changed<" in drawn
     assert "its source changed when it was 6 min 40 s old" in drawn
     assert ">source changed<" not in pictures.timeline(pictures.Life(600, 300, 3600))
+
+
+def test_no_labels_of_the_bar_touch() -> None:
+    """What nearly coincides is written on lines of its own."""
+    drawn = pictures.timeline(pictures.Life(2, 300, 3600, 0.5))
+    places = re.findall(r'<text x="([0-9.]+)" y="(72|86|100)"', drawn)
+    assert len(places) == 4
+    assert all(abs(float(a[0]) - float(b[0])) > 100 for a, b in combinations(places, 2) if a[1] == b[1])
 
 
 def test_the_next_reader_is_told_of(admin_client: Client) -> None:

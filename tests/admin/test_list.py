@@ -87,6 +87,14 @@ def test_a_row_names_what_differs_from_the_defaults(admin_client: Client) -> Non
     assert 'title="tests.stock(color="red", doubled=false)"' in page
 
 
+def test_a_sparkline_says_how_high_it_is(admin_client: Client) -> None:
+    """The greatest of the costs that it draws stands beside it."""
+    stock(Color.RED)
+    assert "up to" not in admin_client.get(LIST).content.decode()
+    StatisticEntry.objects.update(costs=[1, 75, 2])
+    assert '<span class="sc-scale">up to 1 min 15 s</span>' in admin_client.get(LIST).content.decode()
+
+
 def test_states_are_those_of_a_read(admin_client: Client, clock: Any) -> None:
     """Each row is in the state in which a read would find it."""
     stock(Color.RED)

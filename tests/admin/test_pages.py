@@ -50,7 +50,7 @@ def test_the_page_of_an_entry_says_everything(admin_client: Client) -> None:
         "as in the database",
         "from tests.samples import Color, stock",
         "stock(color=Color.RED, doubled=False)",
-        "old</strong> · fresh until",
+        "</span> old</strong> · fresh until",
         f'href="{LIST}{row_of(RED).pk}/history/"',
         "How much paint of a colour there is.",
     ):
