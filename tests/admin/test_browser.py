@@ -119,6 +119,25 @@ def test_no_page_is_wider_than_a_phone(browser: Browser, login: Login, stored: N
     browser.shot(f"phone-{page}")
 
 
+@pytest.mark.parametrize(("page", "table"), [(LIST, "#result_list"), (REGISTRY, ".sc-registry")])
+def test_on_a_phone_rows_are_cards(browser: Browser, login: Login, stored: None, page: str, table: str) -> None:
+    """Each row is a block as wide as its table, its cells below one another, each with what its column is called."""
+    browser.log_in(login(is_superuser=True))
+    browser.be(390)
+    browser.open(page)
+    row = browser.find(f"{table} tbody tr")
+    cells = [cell for cell in browser.all(f"{table} tbody tr:first-child td[data-label]") if cell.is_displayed()]
+    named = [cell for cell in cells if cell.get_attribute("data-label")]
+    tops = [cell.rect["y"] for cell in named]
+    assert row.value_of_css_property("display") == "block"
+    assert len(named) >= 4
+    assert tops == sorted(set(tops))
+    assert all(cell.rect["x"] + cell.rect["width"] <= 390 for cell in cells)
+    before = "return getComputedStyle(arguments[0], '::before').content"
+    said = [browser.driver.execute_script(before, cell).strip('"') for cell in named]
+    assert said == [cell.get_attribute("data-label") for cell in named]
+
+
 @pytest.mark.parametrize("width", [1280, 1400, 1600])
 def test_no_column_is_cut_off(browser: Browser, login: Login, stored: None, width: int) -> None:
     """On the screens that people sit at, the list holds all its columns, also with texts on why rows are not fresh."""

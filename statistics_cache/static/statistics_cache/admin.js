@@ -44,10 +44,19 @@ function wait(ages, least) {
   setTimeout(tick, isCalm ? 60000 : least < 60 ? 1000 : 10000, ages);
 }
 
+// Note on each cell what its column is called: where rows are cards, that stands before it.
+function name(table) {
+  const names = [...table.querySelectorAll("thead th")].map((head) => head.innerText.trim());
+  for (const row of table.tBodies[0].rows) {
+    [...row.cells].forEach((cell, at) => { cell.dataset.label = names[at] || ""; });
+  }
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   const list = document.getElementById("result_list");
   if (list) {
     list.setAttribute("aria-label", "Statistic entries");
+    name(list);
   }
   const ages = [...document.querySelectorAll("[data-age]")];
   if (ages.length) {
