@@ -57,6 +57,7 @@ class Row:
     is_late: bool
     hydrated: str
     runs: str
+    is_queued: bool
     reads: int
     found: str
 
@@ -159,6 +160,7 @@ def row_of(
         is_late=late is not None and late < 0,
         hydrated=warm.text,
         runs=runs_text(declaration),
+        is_queued=is_queued(declaration),
         reads=sum(counts),
         found=f"{(counts.hits + counts.stale_hits) / sum(counts):.1%} found" if sum(counts) else "",
     )
@@ -198,6 +200,16 @@ def runs_text(declaration: Declaration[..., Any]) -> str:
     return "its default variant" if default_variant(declaration) else ""
 
 
+def is_queued(declaration: Declaration[..., Any]) -> bool:
+    """Tell whether its button has a worker compute: what a callable names, and what is too much for one request."""
+    if not declaration.is_hydrated or callable(declaration.hydrate):
+        return declaration.is_hydrated
+    try:
+        return len(declaration.fixed_grid) > MAX_NOW
+    except Exception:  # noqa: BLE001  (types of the user's validate it; who presses the button is told)
+        return False
+
+
 def default_variant(declaration: Declaration[..., Any]) -> Variant | None:
     """Give the variant of a call without arguments, if there is one."""
     try:
@@ -207,7 +219,7 @@ def default_variant(declaration: Declaration[..., Any]) -> Variant | None:
 
 
 def run_now(model_admin: Admin, request: HttpRequest, declaration: Declaration[..., Any]) -> None:
-    """Compute what is kept warm, else the default variant: up to 20 at once, of more a worker does all."""
+    """Compute what is kept warm, else the default variant; have a worker do it where the button said so."""
     if is_disabled(model_admin, request):
         return
     try:
@@ -219,7 +231,7 @@ def run_now(model_admin: Admin, request: HttpRequest, declaration: Declaration[.
     if not variants:
         text = f"Nothing to run: {declaration.name} has parameters without defaults, and hydrates nothing."
         model_admin.message_user(request, text, messages.WARNING)
-    elif len(variants) > MAX_NOW:
+    elif is_queued(declaration):
         queue_all(model_admin, request, declaration, variants)
     else:
         done = sum(compute(model_admin, request, declaration, variant) for variant in variants)
@@ -243,7 +255,7 @@ def to_run(declaration: Declaration[..., Any]) -> list[Variant]:
 def queue_all(
     model_admin: Admin, request: HttpRequest, declaration: Declaration[..., Any], variants: list[Variant]
 ) -> None:
-    """Have a worker compute what is too much for one request."""
+    """Have a worker compute variants."""
     done = upkeep.refresh_all_later(declaration, variants)
     is_out = done < len(variants)
     text = f"{done:,} of {len(variants):,} variants of {declaration.name} queued for a worker" + (
@@ -257,4 +269,4 @@ def tell(
 ) -> None:
     """Say what was done, and note it in the admin's log."""
     model_admin.message_user(request, text, messages.SUCCESS if is_good else messages.WARNING)
-    note_together(request, declaration.name, CHANGE, f"Run now: {text}")
+    note_together(request, declaration.name, CHANGE, f"{'Queue' if is_queued(declaration) else 'Run now'}: {text}")

@@ -227,6 +227,22 @@ class TestRunNow:
         assert said(self.run(admin_client, "tests.stock")) == ["4 of 4 variants of tests.stock queued for a worker."]
         assert len(messages.take()) == 4
 
+    @pytest.mark.parametrize("hydrate", [lambda: [{"color": "red"}], [{"color": "red"}], None])
+    def test_the_button_says_what_it_does(
+        self, admin_client: Client, monkeypatch: pytest.MonkeyPatch, messages: Messages, hydrate: Any
+    ) -> None:
+        """It is *Queue* where a worker computes, which what a callable names is always left to, and else *Run now*."""
+        monkeypatch.setattr("statistics_cache.admin.declared.MAX_NOW", 0 if hydrate is None else 1)
+        grid = [{"color": "red"}] if hydrate is None else hydrate
+        statistic(name="tests.warm", hydrate=grid)(count_stock)
+        page = admin_client.get(REGISTRY).content.decode()
+        is_queued = ">Queue<" in page.split("/tests.warm/run/")[1].split("</form>")[0]
+        told = said(self.run(admin_client, "tests.warm"))[0]
+        assert is_queued == (hydrate is None or callable(hydrate))
+        assert ("queued for a worker" in told) == is_queued
+        assert ("computed." in told) != is_queued
+        assert len(messages.take()) == is_queued
+
     def test_a_broker_that_is_out_is_told(self, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         """It says how many are queued: none."""
         monkeypatch.setattr("statistics_cache.admin.declared.MAX_NOW", 3)
