@@ -211,7 +211,7 @@ def clear_hot(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpRespo
     return back(model_admin, request)
 
 
-@admin.action(permissions=["clear"], description="Clear both tiers…")
+@admin.action(permissions=["clear"], description="Clear both tiers, of orphans too…")
 def clear_both(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
     """Delete entries for good, once that is confirmed."""
     if request.POST.get("confirmed") != "yes":

@@ -1,5 +1,6 @@
 """What each action does to the rows that were chosen, to no others, and what it says and notes."""
 
+import re
 from typing import Any
 
 import pytest
@@ -112,6 +113,21 @@ def test_clearing_both_asks_first(admin_client: Client) -> None:
     assert said(done) == ["1 entry cleared in both tiers."]
     assert stock.get(Color.RED, allow_stale=True) is None
     assert stock.answer(Color.BLUE).tier in ("hot", "cold")
+
+
+def test_orphans_are_one_filter_and_one_action(admin_client: Client) -> None:
+    """A card leads to them all, and the one action whose label names them clears them, and nothing else."""
+    for number in range(3):
+        orphan(key=f"gone.statistic:{number}")
+    orphan("tests.stock", key=RED)
+    url = next(card.url for card in admin_client.get(LIST).context["cards"] if card.label == "Orphaned")
+    page = admin_client.get(LIST + url)
+    rows = list(page.context["cl"].result_list)
+    assert len(rows) == 4
+    assert re.findall(r'<option value="(\w+)">[^<]*orphan', page.content.decode()) == ["clear_both"]
+    done = act(admin_client, "clear_both", rows[0], url=LIST + url, confirmed="yes", select_across="1")
+    assert said(done) == ["4 entries cleared in both tiers."]
+    assert set(StatisticEntry.objects.values_list("key", flat=True)) == {RED, BLUE}
 
 
 def test_clearing_nothing_is_no_success(admin_client: Client) -> None:

@@ -270,7 +270,7 @@ def test_taking_it_back(browser: Browser, login: Login, stored: None) -> None:
     [
         (("view",), []),
         (("view", "refresh"), ["Refresh in the background", "Refresh now"]),
-        (("view", "clear"), ["Invalidate", "Clear the hot copy", "Clear both tiers…"]),
+        (("view", "clear"), ["Invalidate", "Clear the hot copy", "Clear both tiers, of orphans too…"]),
     ],
 )
 def test_buttons_are_for_who_may(
