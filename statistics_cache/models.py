@@ -110,6 +110,18 @@ class StatisticEntry(models.Model):
         return self.key
 
 
+class DeclaredStatistic(StatisticEntry):
+    """What the admin's index lists as *Declared statistics*: no table, no rows and no permissions of its own."""
+
+    class Meta:
+        """Whoever may view entries sees it."""
+
+        proxy = True
+        default_permissions = ()
+        verbose_name = "declared statistic"
+        verbose_name_plural = "declared statistics"
+
+
 class StatisticInvalidation(models.Model):
     """One change of one scope, written in the transaction that made it: append only, folded by the tick.
 

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
-from statistics_cache.models import StatisticEntry
+from statistics_cache.models import DeclaredStatistic, StatisticEntry
 from statistics_cache.visibility import visible_declarations
 
 from . import actions, declared
@@ -109,6 +109,7 @@ class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # at run time it 
             context["cards"] = cards(request, entries)
             context["banner"] = banner(request, entries)
             context["limit"] = LIMIT
+            context["registry_url"] = self.registry_url()
         return response
 
     def change_view(
@@ -146,7 +147,13 @@ class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # at run time it 
         if declaration is None:
             raise Http404(f"There is no statistic {name}.")
         declared.run_now(self, request, declaration)
-        return HttpResponseRedirect(reverse("admin:statistics_cache_registry", current_app=self.admin_site.name))
+        return HttpResponseRedirect(self.registry_url())
+
+    def registry_url(self) -> str:
+        """Give where the registry stands: in the site's index, or among the entries where that lists no such page."""
+        is_listed = self.admin_site.is_registered(DeclaredStatistic)
+        name = "statistics_cache_declaredstatistic_changelist" if is_listed else "statistics_cache_registry"
+        return reverse(f"admin:{name}", current_app=self.admin_site.name)
 
     def demand_view(self, request: HttpRequest) -> None:
         """Refuse who may not view entries."""
