@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.timezone import get_default_timezone
+from django.utils.translation import gettext_lazy
 
 from .declaring.declaration import MAX_NAME
 from .declaring.fingerprint import FINGERPRINT_LENGTH
@@ -93,8 +94,8 @@ class StatisticEntry(models.Model):
         """The key is unique per schema; due entries are found by age, per statistic, and failing ones at once."""
 
         default_manager_name = "dumped"
-        verbose_name = "statistic entry"
-        verbose_name_plural = "statistic entries"
+        verbose_name = gettext_lazy("statistic entry")
+        verbose_name_plural = gettext_lazy("statistic entries")
         constraints = (models.UniqueConstraint(fields=["key", "schema"], name="statistic_entry_unique"),)
         indexes = (
             models.Index(fields=["statistic", "computed_at"], name="statistic_entry_by_age"),
@@ -118,8 +119,8 @@ class DeclaredStatistic(StatisticEntry):
 
         proxy = True
         default_permissions = ()
-        verbose_name = "declared statistic"
-        verbose_name_plural = "declared statistics"
+        verbose_name = gettext_lazy("declared statistic")
+        verbose_name_plural = gettext_lazy("declared statistics")
 
 
 class StatisticInvalidation(models.Model):

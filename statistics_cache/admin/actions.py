@@ -13,6 +13,9 @@ from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from statistics_cache import computing, upkeep
 from statistics_cache.changing import byhand
@@ -27,6 +30,7 @@ from .visibility import home, visible_entries
 
 AT_ONCE = 500  # rows in one batch
 MAX_NOW = 20  # computes that one request waits for
+AT_MOST = format_lazy(gettext_lazy("at most {number}"), number=MAX_NOW)
 MAX_LOGGED = 1_000  # entries noted one by one in the admin's log; of more, their number
 
 PRIMARY_KEY = re.compile("[0-9]{1,19}")  # of 64 bits: int() refuses other digits, and thousands of them
@@ -64,7 +68,7 @@ def note(request: HttpRequest, rows: Sequence[StatisticEntry], flag: int, text: 
         user: Any = request.user.pk
         LogEntry.objects.log_actions(user, rows, flag, text)
     else:
-        note_together(request, f"{len(rows):,} statistic entries", flag, text)
+        note_together(request, _("%(number)s statistic entries") % {"number": f"{len(rows):,}"}, flag, text)
 
 
 def note_together(request: HttpRequest, name: str, flag: int, text: str) -> None:
@@ -82,13 +86,13 @@ def cause(request: HttpRequest) -> str:
 def tell_of_orphans(model_admin: Admin, request: HttpRequest, number: int) -> None:
     """Say what was left out."""
     if number:
-        text = f"{entries(number)} left out: no call reads orphaned entries any more, so there is nothing to compute."
-        model_admin.message_user(request, text, messages.WARNING)
+        text = _("%(entries)s left out: no call reads orphaned entries any more, so there is nothing to compute.")
+        model_admin.message_user(request, text % {"entries": entries(number)}, messages.WARNING)
 
 
 def entries(number: int) -> str:
     """Write a number of entries."""
-    return f"{number:,} {'entry' if number == 1 else 'entries'}"
+    return ngettext("%(number)s entry", "%(number)s entries", number) % {"number": f"{number:,}"}
 
 
 def back(model_admin: Admin, request: HttpRequest) -> HttpResponse | None:
@@ -104,12 +108,12 @@ def is_disabled(model_admin: Admin, request: HttpRequest) -> bool:
     """Tell whether the app is switched off, and say so."""
     if settings().ENABLED:
         return False
-    text = "STATISTICS_CACHE['ENABLED'] is False: every call computes live, and nothing is stored."
+    text = _("STATISTICS_CACHE['ENABLED'] is False: every call computes live, and nothing is stored.")
     model_admin.message_user(request, text, messages.ERROR)
     return True
 
 
-@admin.action(permissions=["refresh"], description="Refresh in the background")
+@admin.action(permissions=["refresh"], description=gettext_lazy("Refresh in the background"))
 def refresh_later(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
     """Queue a refresh of each entry; stops where the broker is out."""
     if is_disabled(model_admin, request):
@@ -128,22 +132,24 @@ def refresh_later(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpR
             break
     tell_of_orphans(model_admin, request, orphans)
     if is_out:
-        model_admin.message_user(request, f"The broker is out: {entries(len(queued))} queued, no more.", messages.ERROR)
+        text = _("The broker is out: %(entries)s queued, no more.") % {"entries": entries(len(queued))}
+        model_admin.message_user(request, text, messages.ERROR)
     elif queued:
-        model_admin.message_user(request, f"{entries(len(queued))} queued for a worker.", messages.SUCCESS)
+        text = _("%(entries)s queued for a worker.") % {"entries": entries(len(queued))}
+        model_admin.message_user(request, text, messages.SUCCESS)
     if queued:
-        note(request, queued, CHANGE, "Queued a refresh.")
+        note(request, queued, CHANGE, _("Queued a refresh."))
     return back(model_admin, request)
 
 
-@admin.action(permissions=["refresh"], description=f"Refresh now (at most {MAX_NOW})")
+@admin.action(permissions=["refresh"], description=format_lazy("{} ({})", gettext_lazy("Refresh now"), AT_MOST))
 def refresh_now(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
     """Compute and store each entry in this request; what fails is said and keeps no other from its own."""
     if is_disabled(model_admin, request):
         return back(model_admin, request)
     if (number := rows.count()) > MAX_NOW:
-        text = f"{entries(number)} are too many to wait for: choose at most {MAX_NOW}, or refresh in the background."
-        model_admin.message_user(request, text, messages.ERROR)
+        text = _("%(entries)s are too many to wait for: choose at most %(most)d, or refresh in the background.")
+        model_admin.message_user(request, text % {"entries": entries(number), "most": MAX_NOW}, messages.ERROR)
         return back(model_admin, request)
     computed: list[StatisticEntry] = []
     orphans = 0
@@ -157,8 +163,9 @@ def refresh_now(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpRes
         ]
     tell_of_orphans(model_admin, request, orphans)
     if computed:
-        model_admin.message_user(request, f"{entries(len(computed))} computed.", messages.SUCCESS)
-        note(request, computed, CHANGE, "Refreshed.")
+        text = _("%(entries)s computed.") % {"entries": entries(len(computed))}
+        model_admin.message_user(request, text, messages.SUCCESS)
+        note(request, computed, CHANGE, _("Refreshed."))
     return back(model_admin, request)
 
 
@@ -167,13 +174,14 @@ def compute(model_admin: Admin, request: HttpRequest, declaration: Declaration[.
     try:
         computing.refresh(declaration, variant)
     except Exception as error:  # noqa: BLE001  (a function of the user's; said, and recorded on the entry)
-        text = f"Failed: {variant.key}: {type(error).__name__}: {error}"
+        said = f"{variant.key}: {type(error).__name__}: {error}"
+        text = _("Failed: %(error)s") % {"error": said}
         model_admin.message_user(request, text, messages.ERROR)
         return False
     return True
 
 
-@admin.action(permissions=["clear"], description="Invalidate")
+@admin.action(permissions=["clear"], description=gettext_lazy("Invalidate"))
 def invalidate(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
     """Make entries be computed anew, as a change of their source does."""
     chosen: Groups = defaultdict(dict)
@@ -188,12 +196,13 @@ def invalidate(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResp
         byhand.invalidate_variants(declaration, variants.values(), cause(request))
     tell_of_orphans(model_admin, request, orphans)
     if named:
-        note(request, named, CHANGE, "Invalidated.")
-        model_admin.message_user(request, f"{entries(len(named))} invalidated.", messages.SUCCESS)
+        note(request, named, CHANGE, _("Invalidated."))
+        text = _("%(entries)s invalidated.") % {"entries": entries(len(named))}
+        model_admin.message_user(request, text, messages.SUCCESS)
     return back(model_admin, request)
 
 
-@admin.action(permissions=["clear"], description="Clear the hot copy")
+@admin.action(permissions=["clear"], description=gettext_lazy("Clear the hot copy"))
 def clear_hot(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
     """Delete what is in the cache; what the database proves is promoted again."""
     number = 0
@@ -204,14 +213,15 @@ def clear_hot(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpRespo
             number += byhand.clear_rows(declaration, list(variants), "hot")
         cleared = [row for row in batch.rows if any(row.pk in variants for variants in batch.groups.values())]
         if cleared:
-            note(request, cleared, CHANGE, "Cleared the hot copy.")
+            note(request, cleared, CHANGE, _("Cleared the hot copy."))
     tell_of_orphans(model_admin, request, orphans)
     if number:
-        model_admin.message_user(request, f"The hot copies of {entries(number)} cleared.", messages.SUCCESS)
+        text = _("The hot copies of %(entries)s cleared.") % {"entries": entries(number)}
+        model_admin.message_user(request, text, messages.SUCCESS)
     return back(model_admin, request)
 
 
-@admin.action(permissions=["clear"], description="Clear both tiers, of orphans too…")
+@admin.action(permissions=["clear"], description=gettext_lazy("Clear both tiers, of orphans too…"))
 def clear_both(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
     """Delete entries for good, once that is confirmed."""
     if request.POST.get("confirmed") != "yes":
@@ -220,12 +230,13 @@ def clear_both(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpResp
     by_statistic: dict[str, list[int]] = defaultdict(list)
     for row in doomed:
         by_statistic[row.statistic].append(row.pk)
-    note(request, doomed, DELETION, "Cleared both tiers.")
+    note(request, doomed, DELETION, _("Cleared both tiers."))
     number = sum(clear_statistic(request, *group) for group in by_statistic.items())
     if number:
-        model_admin.message_user(request, f"{entries(number)} cleared in both tiers.", messages.SUCCESS)
+        text = _("%(entries)s cleared in both tiers.") % {"entries": entries(number)}
+        model_admin.message_user(request, text, messages.SUCCESS)
     else:
-        text = "Nothing was cleared: no entry that was chosen is there."
+        text = _("Nothing was cleared: no entry that was chosen is there.")
         model_admin.message_user(request, text, messages.WARNING)
     return HttpResponseRedirect(request.get_full_path())
 
@@ -250,7 +261,7 @@ def confirm(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpRespons
     per_statistic = rows.order_by("statistic").values("statistic").annotate(number=Count("pk"), seconds=Sum("cost"))
     context = {
         **model_admin.admin_site.each_context(request),
-        "title": "Clear both tiers",
+        "title": _("Clear both tiers"),
         "opts": model_admin.opts,
         "media": model_admin.media,
         "number": found["number"],

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import time
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from statistics_cache.breaker import Breaker
 from statistics_cache.broker import queue
@@ -51,31 +52,34 @@ def cards(request: HttpRequest, entries: EntryList) -> list[Card]:
 def state_cards(overview: Overview, entries: EntryList) -> Iterator[Card]:
     """Count the states of the list's rows; above 50,000 rows by age."""
     numbers = count(overview, entries)
-    suffix = "" if overview.judged is not None else "by age"
+    suffix = "" if overview.judged is not None else _("by age")
     for state in JUDGED:
         note = suffix if suffix and state in ("fresh", "stale", "expired") else MEANINGS[state]
         tone = state if state in TONES else "plain"
         yield Card(STATES[state], counted(overview, numbers[state]), note, tone, entries.link(state=state))
     number = counted(overview, numbers["failing"])
-    note = "The last compute raised an error"
-    yield Card("Failing", number, note, "plain" if number == "0" else "failing", entries.link(error="yes"))
+    note = _("The last compute raised an error")
+    yield Card(_("Failing"), number, note, "plain" if number == "0" else "failing", entries.link(error="yes"))
 
 
 def counted(overview: Overview, number: Number) -> str:
     """Write a count; one that is not full is marked."""
     if number is None:
-        return "not counted"
+        return _("not counted")
     found, is_more = number
-    about = "" if overview.judged is not None else "about "
-    return f"over {found:,}" if is_more else f"{about}{found:,}"
+    if is_more:
+        return _("over %(number)s") % {"number": f"{found:,}"}
+    return f"{found:,}" if overview.judged is not None else _("about %(number)s") % {"number": f"{found:,}"}
 
 
 def size_cards(overview: Overview, entries: EntryList) -> Iterator[Card]:
     """Tell how many bytes are stored; reading every row waits until it is asked for."""
     if entries.is_counted:
-        yield Card("Stored", size(overview.octets(entries.chosen)), "All values of the list, as JSON in the table")
+        yield Card(
+            _("Stored"), size(overview.octets(entries.chosen)), _("All values of the list, as JSON in the table")
+        )
     else:
-        yield Card("Stored", "not counted", "Count everything", url=entries.add_facet_link)
+        yield Card(_("Stored"), _("not counted"), _("Count everything"), url=entries.add_facet_link)
 
 
 def read_cards(overview: Overview, entries: EntryList) -> Iterator[Card]:
@@ -83,12 +87,13 @@ def read_cards(overview: Overview, entries: EntryList) -> Iterator[Card]:
     counts = entries.counts
     found = {name: each.hits + each.stale_hits for name, each in counts.items()}
     hits, misses = sum(found.values()), sum(each.misses for each in counts.values())
-    share = f"{hits / (hits + misses):.1%} found" if hits + misses else "Nobody has asked yet"
-    yield Card("Reads", f"{hits + misses:,}", share)
+    asked = hits + misses
+    share = _("%(share)s found") % {"share": f"{hits / asked:.1%}"} if asked else _("Nobody has asked yet")
+    yield Card(_("Reads"), f"{hits + misses:,}", share)
     if entries.is_counted:
         costs = overview.mean_costs()
         saved = sum(number * costs.get(name, 0.0) for name, number in found.items())
-        yield Card("Compute time saved", duration(saved), "Values found, by the mean cost of their statistic")
+        yield Card(_("Compute time saved"), duration(saved), _("Values found, by the mean cost of their statistic"))
 
 
 def drift_card(entries: EntryList) -> Card:
@@ -96,45 +101,48 @@ def drift_card(entries: EntryList) -> Card:
     checks = sum(each.checks for each in entries.counts.values())
     drifts = sum(each.drifts for each in entries.counts.values())
     if not checks:
-        return Card("Drift", "unknown", "Nothing was checked: set AUDIT, or run audit_statistics")
-    note = f"of {checks:,} checked: {1 - drifts / checks:.3%} right"
-    return Card("Drift", f"{drifts:,}", note, "failing" if drifts else "fresh")
+        return Card(_("Drift"), _("unknown"), _("Nothing was checked: set AUDIT, or run audit_statistics"))
+    said = {"number": f"{checks:,}", "share": f"{1 - drifts / checks:.3%}"}
+    note = _("of %(number)s checked: %(share)s right") % said
+    return Card(_("Drift"), f"{drifts:,}", note, "failing" if drifts else "fresh")
 
 
 def machine_cards(entries: EntryList) -> Iterator[Card]:
     """Tell of the tick and of this process's breakers."""
     tick = entries.tick
     if tick is None:
-        yield Card("Last tick", "never seen", "Beat sends it, a worker does it", "plain")
+        yield Card(_("Last tick"), _("never seen"), _("Beat sends it, a worker does it"), "plain")
     else:
         ago, tone = max(0.0, time() - tick), "stale" if is_late(tick) else "fresh"
-        yield Card("Last tick", f"{duration(ago)} ago", f"Due every {duration(settings().TICK)}", tone)
-    yield breaker_card("Cache", asking.breaker)
-    yield breaker_card("Broker", queue.breaker)
+        due = _("Due every %(time)s") % {"time": duration(settings().TICK)}
+        yield Card(_("Last tick"), _("%(time)s ago") % {"time": duration(ago)}, due, tone)
+    yield breaker_card(_("Cache"), asking.breaker)
+    yield breaker_card(_("Broker"), queue.breaker)
 
 
 def breaker_card(label: str, breaker: Breaker) -> Card:
     """Tell whether this process leaves a server alone."""
     if breaker.is_open:
-        return Card(label, "out", "Left alone by this process for now", "failing")
-    return Card(label, "in use", "The breaker of this process is closed", "fresh")
+        return Card(label, _("out"), _("Left alone by this process for now"), "failing")
+    return Card(label, _("in use"), _("The breaker of this process is closed"), "fresh")
 
 
 def banner(request: HttpRequest, entries: EntryList) -> str:
     """Say what is wrong with triggers or with the tick, if something is."""
     if faults := trigger_faults():
-        return f"Triggers are not as declared ({faults[0]}). Run `manage.py statistics_triggers install`."
+        text = _("Triggers are not as declared (%(fault)s). Run `manage.py statistics_triggers install`.")
+        return text % {"fault": faults[0]}
     if asking.breaker.is_open:
-        return "The cache is out, so nobody can tell when the last tick was. Readers are answered by the table."
+        return _("The cache is out, so nobody can tell when the last tick was. Readers are answered by the table.")
     tick = entries.tick
     if tick is None:
         if not hydrates(visible_declarations(request)):
             return ""
-        return "No tick was ever seen, and statistics are to be hydrated. Start Celery beat and a worker."
+        return _("No tick was ever seen, and statistics are to be hydrated. Start Celery beat and a worker.")
     if not is_late(tick):
         return ""
-    ago, period = duration(time() - tick), duration(settings().TICK)
-    return f"The last tick was {ago} ago; it is due every {period}. See whether beat and a worker run."
+    said = {"time": duration(time() - tick), "period": duration(settings().TICK)}
+    return _("The last tick was %(time)s ago; it is due every %(period)s. See whether beat and a worker run.") % said
 
 
 def trigger_faults() -> list[str]:

@@ -10,6 +10,7 @@ from django.db import connections
 from django.db.models import QuerySet
 from django.db.models.functions import Left
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from statistics_cache.models import StatisticEntry
 
@@ -67,7 +68,7 @@ class EntryList(ChangeList):
         self.is_counted = self.is_small or IS_FACETS_VAR in request.GET
         self.add_facets = self.is_counted
         self.is_facets_optional = not self.is_small
-        self.title = "Statistics"
+        self.title = _("Statistics")
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[StatisticEntry]) -> Any:
         """Give the order that was chosen, else what is wrong first; above 50,000 rows by key, as an index has it."""

@@ -7,6 +7,8 @@ from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from statistics_cache.cold.rows import costs_among, seconds_of
 from statistics_cache.explaining.durations import duration
@@ -21,7 +23,7 @@ PARTS = re.compile(r"[^._]*[._]|[^._]+")  # of a name, each up to where it may b
 NOTHING = SafeString('<span class="sc-quiet">—</span>')
 
 
-@admin.display(description="statistic", ordering="key")
+@admin.display(description=gettext_lazy("statistic"), ordering="key")
 def variant(entry: StatisticEntry) -> SafeString:
     """Name the statistic and, beside it, the parameters that are not the signature's own defaults."""
     current, whole = shown(entry).current, spell_parameters(entry.params)
@@ -45,18 +47,18 @@ def badge(state: str) -> SafeString:
     return format_html('<span class="sc-badge sc-{}" title="{}">{}</span>', state, MEANINGS[state], STATES[state])
 
 
-@admin.display(description="state, and why")
+@admin.display(description=gettext_lazy("state, and why"))
 def state(entry: StatisticEntry) -> SafeString:
     """Show the state, that computes fail, and why it is not fresh."""
     failing = ""
     if entry.failures:
-        failing = format_html(' <span class="sc-badge sc-failing" title="{}">Failing</span>', entry.last_error)
+        failing = format_html(' <span class="sc-badge sc-failing" title="{}">{}</span>', entry.last_error, _("Failing"))
     how = shown(entry)
     said = format_html('<span class="sc-why">{}</span>', how.why) if how.why else ""
     return format_html('<span class="sc-badges">{}{}</span>{}', badge(how.state), failing, said)
 
 
-@admin.display(description="value")
+@admin.display(description=gettext_lazy("value"))
 def value(entry: StatisticEntry) -> SafeString:
     """Show the beginning of the value, if readers could get it; of an orphan, nobody says who may see it."""
     beginning: str | None = getattr(entry, "preview", None)
@@ -66,12 +68,12 @@ def value(entry: StatisticEntry) -> SafeString:
     return format_html('<code class="sc-value">{}{}</code>', beginning, more)
 
 
-@admin.display(description="computed", ordering="computed_at")
+@admin.display(description=gettext_lazy("computed"), ordering="computed_at")
 def age(entry: StatisticEntry) -> SafeString:
     """Show the age between computed and expired, and when that was in words."""
     how, at = shown(entry), entry.computed_at
     if at is None:
-        return SafeString('<span class="sc-quiet">never</span>')
+        return format_html('<span class="sc-quiet">{}</span>', _("never"))
     drawn = meter(how.current.age_of(at), how.current) if how.current and how.state != "empty" else ""
     said = format_html(
         '<time datetime="{}" title="{}" data-age="{}">{}</time>',
@@ -86,12 +88,13 @@ def age(entry: StatisticEntry) -> SafeString:
 def meter(seconds: float, current: Current) -> SafeString:
     """Draw an age as a meter, in the colour of the state that it alone gives; grey once the source has changed."""
     bounds = current.bounds
-    text = f"{duration(seconds)} of {duration(bounds.ttl)} ttl, {duration(bounds.stale_ttl)} stale_ttl"
+    said = {"age": duration(seconds), "ttl": duration(bounds.ttl), "stale_ttl": duration(bounds.stale_ttl)}
+    text = _("Age: %(age)s of %(ttl)s ttl, %(stale_ttl)s stale_ttl") % said
     if current.changed_after is not None:
-        text += f"; its source changed when it was {duration(current.changed_after)} old"
+        text += "; " + _("its source changed when it was %(age)s old") % {"age": duration(current.changed_after)}
     return format_html(
         '<meter class="{}" min="0" max="{}" low="{}" high="{}" optimum="0" value="{}"'
-        ' aria-label="Age: {}" title="{}"></meter>',
+        ' aria-label="{}" title="{}"></meter>',
         "" if current.changed_after is None else "sc-changed",
         f"{bounds.stale_ttl * 1.05:.3f}",
         f"{bounds.ttl:.3f}",
@@ -102,7 +105,7 @@ def meter(seconds: float, current: Current) -> SafeString:
     )
 
 
-@admin.display(description="cost", ordering="cost")
+@admin.display(description=gettext_lazy("cost"), ordering="cost")
 def cost(entry: StatisticEntry) -> SafeString:
     """Show what the last compute cost, and the last ones as a line."""
     if entry.computed_at is None:
@@ -111,7 +114,7 @@ def cost(entry: StatisticEntry) -> SafeString:
     return format_html('<span class="sc-cost"><span>{}</span>{}</span>', duration(entry.cost), drawn)
 
 
-@admin.display(description="size")
+@admin.display(description=gettext_lazy("size"))
 def octets(entry: StatisticEntry) -> SafeString:
     """Show how large the value is as JSON."""
     number: int | None = getattr(entry, "octets", None)

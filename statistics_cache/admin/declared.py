@@ -13,6 +13,8 @@ from django.contrib.admin.models import CHANGE
 from django.contrib.admin.options import IS_FACETS_VAR
 from django.db.models import Avg, Case, Count, Min, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from statistics_cache import upkeep
 from statistics_cache.cold import rows as cold
@@ -131,13 +133,13 @@ def warm_of(declaration: Declaration[..., Any]) -> Warm:
     if not declaration.is_hydrated:
         return Warm("")
     if callable(declaration.hydrate):
-        return Warm("chosen at every tick")
+        return Warm(_("chosen at every tick"))
     try:
         grid = declaration.fixed_grid
     except Exception as error:  # noqa: BLE001  (types of the user's validate it; said beside its name)
-        return Warm(f"hydrate= cannot be read: {type(error).__name__}")
-    number = f"{len(grid):,} variant{'' if len(grid) == 1 else 's'}"
-    return Warm(f"{number} kept warm", tuple(grid) if len(grid) <= MAX_ASKED else ())
+        return Warm(_("hydrate= cannot be read: %(error)s") % {"error": type(error).__name__})
+    text = ngettext("%(number)s variant kept warm", "%(number)s variants kept warm", len(grid))
+    return Warm(text % {"number": f"{len(grid):,}"}, tuple(grid) if len(grid) <= MAX_ASKED else ())
 
 
 def row_of(
@@ -162,8 +164,15 @@ def row_of(
         runs=runs_text(declaration),
         is_queued=is_queued(declaration),
         reads=sum(counts),
-        found=f"{(counts.hits + counts.stale_hits) / sum(counts):.1%} found" if sum(counts) else "",
+        found=found_text(counts),
     )
+
+
+def found_text(counts: Counts) -> str:
+    """Say which share of reads found a value."""
+    if not sum(counts):
+        return ""
+    return _("%(share)s found") % {"share": f"{(counts.hits + counts.stale_hits) / sum(counts):.1%}"}
 
 
 def signature(declaration: Declaration[..., Any]) -> str:
@@ -181,23 +190,24 @@ def bare(hint: Any) -> Any:
 def stored_text(known: Mapping[str, Any]) -> str:
     """Say how many values are stored; a number with those of other schemas among them is marked."""
     number = f"{known.get('stored', 0):,}"
-    return number if "mean" in known or not known else f"about {number}"
+    return number if "mean" in known or not known else _("about %(number)s") % {"number": number}
 
 
 def due_text(declaration: Declaration[..., Any], warm: Warm, seconds: float | None) -> str:
     """Say when the next refresh is due."""
     if not declaration.is_hydrated:
-        return "when it is read"
+        return _("when it is read")
     if seconds is None:
-        return "at the next tick" if warm.keys else "as each tick finds"
-    return f"in {duration(seconds)}" if seconds >= 0 else f"{duration(-seconds)} ago"
+        return _("at the next tick") if warm.keys else _("as each tick finds")
+    text = _("in %(time)s") if seconds >= 0 else _("%(time)s ago")
+    return text % {"time": duration(abs(seconds))}
 
 
 def runs_text(declaration: Declaration[..., Any]) -> str:
     """Say what its button computes; nothing where no variant is named."""
     if declaration.is_hydrated:
-        return "what is kept warm"
-    return "its default variant" if default_variant(declaration) else ""
+        return _("what is kept warm")
+    return _("its default variant") if default_variant(declaration) else ""
 
 
 def is_queued(declaration: Declaration[..., Any]) -> bool:
@@ -225,23 +235,19 @@ def run_now(model_admin: Admin, request: HttpRequest, declaration: Declaration[.
     try:
         variants = to_run(declaration)
     except Exception as error:  # noqa: BLE001  (a callable of the user's; said by name)
-        text = f"Failed: the hydrate= of {declaration.name} cannot be read: {type(error).__name__}: {error}"
+        said = {"name": declaration.name, "error": f"{type(error).__name__}: {error}"}
+        text = _("Failed: the hydrate= of %(name)s cannot be read: %(error)s") % said
         model_admin.message_user(request, text, messages.ERROR)
         return
     if not variants:
-        text = f"Nothing to run: {declaration.name} has parameters without defaults, and hydrates nothing."
-        model_admin.message_user(request, text, messages.WARNING)
+        text = _("Nothing to run: %(name)s has parameters without defaults, and hydrates nothing.")
+        model_admin.message_user(request, text % {"name": declaration.name}, messages.WARNING)
     elif is_queued(declaration):
         queue_all(model_admin, request, declaration, variants)
     else:
         done = sum(compute(model_admin, request, declaration, variant) for variant in variants)
-        tell(
-            model_admin,
-            request,
-            declaration,
-            f"{done:,} of {len(variants):,} variants of {declaration.name} computed.",
-            done == len(variants),
-        )
+        text = _("%(done)s of %(number)s variants of %(name)s computed.") % said_of(declaration, variants, done)
+        tell(model_admin, request, declaration, text, done == len(variants))
 
 
 def to_run(declaration: Declaration[..., Any]) -> list[Variant]:
@@ -258,10 +264,16 @@ def queue_all(
     """Have a worker compute variants."""
     done = upkeep.refresh_all_later(declaration, variants)
     is_out = done < len(variants)
-    text = f"{done:,} of {len(variants):,} variants of {declaration.name} queued for a worker" + (
-        ": the broker is out." if is_out else "."
+    good = _("%(done)s of %(number)s variants of %(name)s queued for a worker.")
+    bad = _("%(done)s of %(number)s variants of %(name)s queued for a worker: the broker is out.")
+    tell(
+        model_admin, request, declaration, (bad if is_out else good) % said_of(declaration, variants, done), not is_out
     )
-    tell(model_admin, request, declaration, text, not is_out)
+
+
+def said_of(declaration: Declaration[..., Any], variants: list[Variant], done: int) -> dict[str, str]:
+    """Give what the sentences about a run name."""
+    return {"done": f"{done:,}", "number": f"{len(variants):,}", "name": declaration.name}
 
 
 def tell(
@@ -269,4 +281,6 @@ def tell(
 ) -> None:
     """Say what was done, and note it in the admin's log."""
     model_admin.message_user(request, text, messages.SUCCESS if is_good else messages.WARNING)
-    note_together(request, declaration.name, CHANGE, f"{'Queue' if is_queued(declaration) else 'Run now'}: {text}")
+    note_together(
+        request, declaration.name, CHANGE, f"{_('Queue') if is_queued(declaration) else _('Run now')}: {text}"
+    )

@@ -6,6 +6,8 @@ from time import time
 from typing import Any, NamedTuple
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from statistics_cache.changing.ways import ways_of
 from statistics_cache.cold.changelog import all_scopes
@@ -29,7 +31,10 @@ from .visibility import home
 from .words import MEANINGS, made_because, pretty, size, snippet, spell_parameters
 
 MAX_SHOWN = 50_000  # characters of a value; the rest is for a program to read
-SCOPE_NAMES = {EVERY_SCOPE: "every variant", EPOCH_SCOPE: "the epoch, which clearing moves"}
+SCOPE_NAMES: dict[str, Any] = {
+    EVERY_SCOPE: gettext_lazy("every variant"),
+    EPOCH_SCOPE: gettext_lazy("the epoch, which clearing moves"),
+}
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,12 @@ def shorten(payload: str | None) -> str:
     if payload is None:
         return ""
     text = pretty(payload)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}\n… {len(text) - MAX_SHOWN:,} characters more"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}\n… {more(len(text) - MAX_SHOWN)}"
+
+
+def more(number: int) -> str:
+    """Say how much is left out."""
+    return ngettext("%(number)d character more", "%(number)d characters more", number) % {"number": number}
 
 
 def is_shown(declaration: Declaration[..., Any], scope: str, causes: Causes) -> bool:
@@ -142,30 +152,31 @@ def is_shown(declaration: Declaration[..., Any], scope: str, causes: Causes) -> 
 def moved(declaration: Declaration[..., Any], scope: str, causes: Causes) -> Moved:
     """Say what last changed a scope."""
     known = causes.get((declaration.name, scope))
-    return Moved(SCOPE_NAMES.get(scope, scope), known.text if known else "", known.at if known else None)
+    return Moved(str(SCOPE_NAMES.get(scope, scope)), known.text if known else "", known.at if known else None)
 
 
 def describe_source(source: Source) -> Fact:
     """Say which model is a source, and which variants a change of a row concerns."""
     if callable(source.scope):
-        return Fact(source.label, "a function decides which variants a row concerns")
+        return Fact(source.label, _("a function decides which variants a row concerns"))
     if not source.paths:
-        return Fact(source.label, "any row concerns every variant")
-    said = ", ".join(f"{path} is the parameter {name}" for name, path in source.paths.items())
-    return Fact(source.label, f"{said}" + (f"; only {', '.join(source.fields)}" if source.fields else ""))
+        return Fact(source.label, _("any row concerns every variant"))
+    named = [_("%(path)s is the parameter %(name)s") % {"path": at, "name": name} for name, at in source.paths.items()]
+    only = "; " + _("only %(fields)s") % {"fields": ", ".join(source.fields)} if source.fields else ""
+    return Fact(source.label, ", ".join(named) + only)
 
 
 def hot_tier(current: Current) -> Tier:
     """Say what the cache holds."""
     read, database = current.look.read, current.look.proof.database
     identity = current.look.proof.identity
-    place = hot_keys(current.declaration, current.variant, own_space(identity))[0] if identity else "nowhere"
+    place = hot_keys(current.declaration, current.variant, own_space(identity))[0] if identity else _("nowhere")
     copy = read.copy
     scopes = (EVERY_SCOPE, *current.variant.scopes)
     held: tuple[object, ...] = (copy.hot or ()) if copy else ()
     tokens = [
         Token(
-            SCOPE_NAMES.get(scope, scope),
+            str(SCOPE_NAMES.get(scope, scope)),
             spell(held, at),
             spell(read.found, at),
             same(held, read.found, at) if copy else None,
@@ -175,15 +186,17 @@ def hot_tier(current: Current) -> Tier:
     facts = facts_of(copy, database) if copy else []
     if copy:
         facts.append(proof_of(copy, current.bounds.proof))
-    return Tier("Hot tier", place, copy is not None, facts, tokens)
+    return Tier(_("Hot tier"), place, copy is not None, facts, tokens)
 
 
 def proof_of(copy: Copy, interval: float) -> Fact:
     """Say when the database last proved a copy; that this is long ago is no fault, only nobody has read it since."""
     ago = time() - copy.proved_at
     if 0 <= ago < interval:
-        return Fact("Proved current", f"{duration(ago)} ago; believed for {duration(interval)}", is_good=True)
-    return Fact("Proved current", f"{duration(max(0.0, ago))} ago; the next reader has it proved again")
+        said = {"time": duration(ago), "interval": duration(interval)}
+        return Fact(_("Proved current"), _("%(time)s ago; believed for %(interval)s") % said, is_good=True)
+    text = _("%(time)s ago; the next reader has it proved again") % {"time": duration(max(0.0, ago))}
+    return Fact(_("Proved current"), text)
 
 
 def cold_tier(entry: StatisticEntry, current: Current) -> Tier:
@@ -191,8 +204,8 @@ def cold_tier(entry: StatisticEntry, current: Current) -> Tier:
     proof = current.look.proof
     copy = proof.row.copy if proof.row else None
     return Tier(
-        "Cold tier",
-        f"{StatisticEntry._meta.db_table} {entry.pk}, schema {entry.schema}",
+        _("Cold tier"),
+        f"{StatisticEntry._meta.db_table} {entry.pk}, " + _("schema %(schema)s") % {"schema": entry.schema},
         copy is not None,
         facts_of(copy, proof.database) if copy else [],
         [],
@@ -202,21 +215,24 @@ def cold_tier(entry: StatisticEntry, current: Current) -> Tier:
 def facts_of(copy: Copy, database: Any) -> list[Fact]:
     """Say what a copy's tokens say, beside what the database says now."""
     held = copy.database
+    said = {"at": f"{moment(copy.computed_at):%Y-%m-%d %H:%M:%S}", "time": duration(copy.age(time()))}
     return [
-        Fact("Computed", f"{moment(copy.computed_at):%Y-%m-%d %H:%M:%S} UTC, {duration(copy.age(time()))} ago"),
-        Fact("Generation", compared(held.generation, database.generation), held.generation == database.generation),
-        Fact("Epoch", compared(held.epoch, database.epoch), held.epoch == database.epoch),
+        Fact(_("Computed"), _("%(at)s UTC, %(time)s ago") % said),
+        Fact(_("Generation"), compared(held.generation, database.generation), held.generation == database.generation),
+        Fact(_("Epoch"), compared(held.epoch, database.epoch), held.epoch == database.epoch),
     ]
 
 
 def compared(held: int, now: int) -> str:
     """Write a number beside what it is now."""
-    return f"{held}, as in the database" if held == now else f"{held}; the database says {now}"
+    if held == now:
+        return _("%(held)d, as in the database") % {"held": held}
+    return _("%(held)d; the database says %(now)d") % {"held": held, "now": now}
 
 
 def spell(tokens: tuple[object, ...], at: int) -> str:
     """Write one of some generations."""
-    return "missing" if at >= len(tokens) or tokens[at] is None else str(tokens[at])
+    return _("missing") if at >= len(tokens) or tokens[at] is None else str(tokens[at])
 
 
 def same(held: tuple[object, ...], now: tuple[object, ...], at: int) -> bool:

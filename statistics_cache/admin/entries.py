@@ -10,6 +10,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from statistics_cache.models import DeclaredStatistic, StatisticEntry
 from statistics_cache.visibility import visible_declarations
@@ -35,7 +37,7 @@ class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # at run time it 
     list_display_links = (variant,)
     list_filter = (StateFilter, StatisticFilter, ErrorFilter, ("computed_at", DateFieldListFilter))
     search_fields = ("key",)
-    search_help_text = "Part of a key: a statistic's name, a parameter or its value."
+    search_help_text = gettext_lazy("Part of a key: a statistic's name, a parameter or its value.")
     ordering = ("key", "schema")
     list_per_page = 25
     list_max_show_all = 200
@@ -133,7 +135,7 @@ class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # at run time it 
     def registry_view(self, request: HttpRequest) -> HttpResponse:
         """Show every declared statistic that the user may see."""
         self.demand_view(request)
-        context = {"title": "Declared statistics", "rows": declared.rows(request)}
+        context = {"title": _("Declared statistics"), "rows": declared.rows(request)}
         return self.page(request, "registry.html", context | {"may_run": self.has_refresh_permission(request)})
 
     def run_view(self, request: HttpRequest, name: str) -> HttpResponse:

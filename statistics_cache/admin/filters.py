@@ -6,6 +6,8 @@ from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from statistics_cache.models import StatisticEntry
 from statistics_cache.standing import JUDGED
@@ -44,13 +46,15 @@ class ChoiceFilter(SimpleListFilter):
 class StateFilter(ChoiceFilter):
     """Exact up to 50,000 rows; above that by age alone, and named so."""
 
-    title = "state"
+    title = gettext_lazy("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         """Name the states."""
-        suffix = "" if overview_of(request).is_small else " by age"
-        return [(each, STATES[each] + (suffix if each in ("fresh", "stale", "expired") else "")) for each in JUDGED]
+        suffix = "" if overview_of(request).is_small else " " + _("by age")
+        return [
+            (each, str(STATES[each]) + (suffix if each in ("fresh", "stale", "expired") else "")) for each in JUDGED
+        ]
 
     def condition(self, request: HttpRequest, chosen: str) -> Q:
         """Give the rows in a state."""
@@ -60,7 +64,7 @@ class StateFilter(ChoiceFilter):
 class StatisticFilter(ChoiceFilter):
     """By declared statistic; rows of others are orphaned."""
 
-    title = "statistic"
+    title = gettext_lazy("statistic")
     parameter_name = "statistic"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
@@ -75,12 +79,12 @@ class StatisticFilter(ChoiceFilter):
 class ErrorFilter(ChoiceFilter):
     """By whether the last compute failed."""
 
-    title = "last compute"
+    title = gettext_lazy("last compute")
     parameter_name = "error"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         """Name both."""
-        return [("yes", "Failed"), ("no", "Succeeded")]
+        return [("yes", _("Failed")), ("no", _("Succeeded"))]
 
     def condition(self, request: HttpRequest, chosen: str) -> Q:
         """Give the rows that fail, or do not."""

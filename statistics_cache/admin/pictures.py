@@ -27,7 +27,8 @@ def sparkline(costs: Sequence[float]) -> SafeString:
     points = [
         (MARGIN + at * step, height - MARGIN - cost / top * (height - 2 * MARGIN)) for at, cost in enumerate(costs)
     ]
-    text = f"Last {len(costs)} computes: {duration(min(costs))} to {duration(max(costs))}"
+    said = {"number": len(costs), "least": duration(min(costs)), "most": duration(max(costs))}
+    text = _("Last %(number)d computes: %(least)s to %(most)s") % said
     return format_html(
         '<svg class="sc-spark" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">'
         '<title>{}</title><polyline points="{}"/><circle cx="{}" cy="{}" r="2.2"/></svg>'
@@ -68,7 +69,8 @@ def bars(costs: Sequence[float]) -> SafeString:
             for tall in [max(2.0, cost / top * (height - 8))]
         ),
     )
-    text = f"Last {len(costs)} computes, oldest first: " + ", ".join(map(duration, costs))
+    said = {"number": len(costs), "costs": ", ".join(map(duration, costs))}
+    text = _("Last %(number)d computes, oldest first: %(costs)s") % said
     return format_html(
         '<svg class="sc-bars" viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>{}</svg>',
         width,
@@ -106,13 +108,11 @@ def timeline(life: Life) -> SafeString:
     width, height = LINE
     start, fresh, stale, end = (life.at(each) for each in (0, life.ttl, life.stale_ttl, life.span))
     now = life.at(life.age)
-    text = (
-        f"Computed {duration(life.age)} ago; fresh until it is {duration(life.ttl)} old, "
-        f"servable until it is {duration(life.stale_ttl)} old"
-    )
+    said = {"age": duration(life.age), "ttl": duration(life.ttl), "stale_ttl": duration(life.stale_ttl)}
+    text = _("Computed %(age)s ago; fresh until it is %(ttl)s old, servable until it is %(stale_ttl)s old") % said
     changed = end if life.changed is None else life.at(life.changed)
     if life.changed is not None:
-        text += f"; its source changed when it was {duration(life.changed)} old"
+        text += "; " + _("its source changed when it was %(age)s old") % {"age": duration(life.changed)}
     zones = format_html_join(
         "",
         '<rect class="sc-zone sc-zone-{}" x="{}" y="40" width="{}" height="14"/>',
@@ -126,7 +126,7 @@ def timeline(life: Life) -> SafeString:
     return format_html(
         '<svg class="sc-line" viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>{}{}'
         '<g class="sc-now"><line x1="{}" y1="30" x2="{}" y2="60"/><circle cx="{}" cy="47" r="5"/>'
-        '<text x="{}" y="22" text-anchor="{}">now, {} old</text></g></svg>',
+        '<text x="{}" y="22" text-anchor="{}">{}</text></g></svg>',
         width,
         height,
         text,
@@ -138,17 +138,17 @@ def timeline(life: Life) -> SafeString:
         f"{now:.1f}",
         f"{now:.1f}",
         anchor(now),
-        duration(life.age),
+        _("now, %(age)s old") % said,
     )
 
 
 def ticks(life: Life) -> SafeString:
     """Mark the moments that decide; labels that would touch are written one below the other."""
-    marked = [(0.0, "computed"), (life.ttl, f"ttl {duration(life.ttl)}")]
+    marked = [(0.0, _("computed")), (life.ttl, _("ttl %(limit)s") % {"limit": duration(life.ttl)})]
     if life.stale_ttl > life.ttl:
-        marked.append((life.stale_ttl, f"stale_ttl {duration(life.stale_ttl)}"))
+        marked.append((life.stale_ttl, _("stale_ttl %(limit)s") % {"limit": duration(life.stale_ttl)}))
     if life.changed is not None:
-        marked.append((life.changed, "source changed"))
+        marked.append((life.changed, _("source changed")))
     placed = [(life.at(seconds), label) for seconds, label in sorted(marked)]
     rows = beside([place for place, _label in placed])
     return format_html_join(

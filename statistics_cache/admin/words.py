@@ -9,7 +9,7 @@ from keyword import iskeyword
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.entry import Limits, Reason, State
@@ -17,25 +17,27 @@ from statistics_cache.exceptions import ParameterError
 from statistics_cache.explaining.durations import duration
 from statistics_cache.explaining.sentences import BY
 
-STATES: dict[str, str] = {
-    "fresh": "Fresh",
-    "stale": "Stale",
-    "expired": "Expired",
-    "empty": "Empty",
-    "orphaned": "Orphaned",
+STATES: dict[str, Any] = {
+    "fresh": gettext_lazy("Fresh"),
+    "stale": gettext_lazy("Stale"),
+    "expired": gettext_lazy("Expired"),
+    "empty": gettext_lazy("Empty"),
+    "orphaned": gettext_lazy("Orphaned"),
 }
-MEANINGS: dict[str, str] = {
-    "fresh": "Given to every reader",
-    "stale": "Older than its ttl, or its source changed",
-    "expired": "Older than its stale_ttl, or changed for longer than its changed_ttl: for no reader",
-    "empty": "Nothing that a reader could get: cleared, or only a failure is recorded",
-    "orphaned": "No call reads it: of a statistic nobody declares, of another schema, or of other parameters",
+MEANINGS: dict[str, Any] = {
+    "fresh": gettext_lazy("Given to every reader"),
+    "stale": gettext_lazy("Older than its ttl, or its source changed"),
+    "expired": gettext_lazy("Older than its stale_ttl, or changed for longer than its changed_ttl: for no reader"),
+    "empty": gettext_lazy("Nothing that a reader could get: cleared, or only a failure is recorded"),
+    "orphaned": gettext_lazy(
+        "No call reads it: of a statistic nobody declares, of another schema, or of other parameters"
+    ),
 }
 WHY: dict[Reason, str] = {
-    "transaction": "This transaction changed its source.",
-    "clock": "It is of the future: a clock was set back.",
-    "source": "Its source changed",
-    "unproven": "The database is out.",
+    "transaction": gettext_noop("This transaction changed its source."),
+    "clock": gettext_noop("It is of the future: a clock was set back."),
+    "source": gettext_noop("Its source changed"),
+    "unproven": gettext_noop("The database is out."),
 }
 REASONS: dict[str, str] = {
     "missing": gettext_noop("nothing was stored"),
@@ -103,40 +105,42 @@ def pretty(payload: str) -> str:
 def why(state: State, reason: Reason | None, bounds: Limits, cause: str, since: str = "") -> str:
     """Say in a sentence why a value is not fresh; nothing for one that is. `since` says when its source changed."""
     if reason == "clock":
-        return WHY[reason]
+        return _(WHY[reason])
     if reason == "source":
-        return f"{WHY['source']}{since}: {cause}." if cause else f"{WHY['source']}{since}."
+        said = f"{_(WHY['source'])}{since}"
+        return f"{said}: {cause}." if cause else f"{said}."
     if state == "expired":
-        return f"Older than its stale_ttl of {duration(bounds.stale_ttl)}."
+        return _("Older than its stale_ttl of %(limit)s.") % {"limit": duration(bounds.stale_ttl)}
     if reason == "age":
-        return f"Older than its ttl of {duration(bounds.ttl)}."
-    return WHY[reason] if reason else ""
+        return _("Older than its ttl of %(limit)s.") % {"limit": duration(bounds.ttl)}
+    return _(WHY[reason]) if reason else ""
 
 
 def since(declaration: Declaration[..., object], state: State, changed: float, early: float) -> str:
     """Say for how long a value has lacked a change, in seconds, and in how many the next refresh may be asked for."""
     if declaration.refresh_every is None and declaration.changed_ttl is None:
         return ""
-    said = f" {duration(max(0.0, changed))} ago"
+    said = " " + _("%(time)s ago") % {"time": duration(max(0.0, changed))}
     if state == "expired" and declaration.changed_ttl:
-        said += f", longer than its changed_ttl of {duration(declaration.changed_ttl.total_seconds())}"
-    return said + (f", next refresh in {duration(early)}" if early > 0 else "")
+        limit = duration(declaration.changed_ttl.total_seconds())
+        said += ", " + _("longer than its changed_ttl of %(limit)s") % {"limit": limit}
+    return said + (", " + _("next refresh in %(time)s") % {"time": duration(early)} if early > 0 else "")
 
 
 def empty_because(*, is_computed: bool, failures: int) -> str:
     """Say why no reader could get what a row holds."""
     if is_computed:
-        return "Cleared."
-    return "Never computed: its compute failed." if failures else "Cleared, or never computed."
+        return _("Cleared.")
+    return _("Never computed: its compute failed.") if failures else _("Cleared, or never computed.")
 
 
 def orphaned_because(declaration: Declaration[..., object] | None, schema: str) -> str:
     """Say why no call reads a row."""
     if declaration is None:
-        return "No statistic of this name is declared."
+        return _("No statistic of this name is declared.")
     if schema != declaration.fingerprint:
-        return "Its value is of another schema: an older or newer version of the code wrote it."
-    return "The function has other parameters by now."
+        return _("Its value is of another schema: an older or newer version of the code wrote it.")
+    return _("The function has other parameters by now.")
 
 
 def snippet(declaration: Declaration[..., object], variant: Variant) -> str:

@@ -55,7 +55,7 @@ function name(table) {
 document.addEventListener("DOMContentLoaded", () => {
   const list = document.getElementById("result_list");
   if (list) {
-    list.setAttribute("aria-label", "Statistic entries");
+    list.setAttribute("aria-label", document.querySelector("[data-list]").dataset.list);
     name(list);
   }
   const ages = [...document.querySelectorAll("[data-age]")];
@@ -66,11 +66,12 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!navigator.clipboard) {
       continue;
     }
+    const text = button.textContent;
     button.hidden = false;
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(document.getElementById(button.dataset.copies).textContent);
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = "Copy"; }, 2000);
+      button.textContent = button.dataset.copied;
+      setTimeout(() => { button.textContent = text; }, 2000);
     });
   }
 });
