@@ -1,5 +1,6 @@
 """What the cards count: the list as it is filtered and searched, each row once."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from statistics_cache.admin import counting, overview
 from statistics_cache.admin.entries import EntryAdmin
+from statistics_cache.admin.showing import shown
 from statistics_cache.hot import counters
 from statistics_cache.models import StatisticEntry
 from tests.admin.conftest import BLUE, LIST, RED, orphan
@@ -87,8 +89,10 @@ def test_what_a_page_holds_is_counted_from_it(admin_client: Client, monkeypatch:
     """Above the limit a search whose rows are all on one page is not made again to count them."""
     monkeypatch.setattr(overview, "LIMIT", 3)
     with CaptureQueriesContext(connection) as captured:
-        found = cards(admin_client.get(LIST, {"q": "red"}))
-    assert [found[state] for state in STATES] == ["about 1", "about 1", "about 0", "about 0", "about 3"]
+        page = admin_client.get(LIST, {"q": "red"})
+    states = Counter(shown(row).state for row in page.context["cl"].result_list)
+    assert states.keys() == {"fresh", "stale", "orphaned"}
+    assert [cards(page)[state] for state in STATES] == [f"about {states[state.lower()]}" for state in STATES]
     searches = [each for each in captured.captured_queries if "LIKE" in each["sql"]]
     assert len(searches) == 2
 
