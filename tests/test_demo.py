@@ -5,15 +5,20 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.cookiejar import CookieJar
+from io import StringIO
 from pathlib import Path
+from threading import Event
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 import redis
+from honcho.printer import Message
 
 from project.catalog.management.commands.demo import place_of
+from project.catalog.showing.serving import SIGNS, Announcer
 from project.valkey import HOST, free_port
 from tests.demos import Run, demos, is_served, left_of, line_of, server_of
 from tests.waiting import PATIENCE, until
@@ -228,3 +233,19 @@ def test_an_error_leaves_no_process(run: Run) -> None:
 def test_the_demo_prints_no_password(url: str, place: str) -> None:
     """Of a server's URL it prints host and port, or the socket."""
     assert place_of(url) == place
+
+
+def test_a_line_of_a_signals_handler_takes_no_lock() -> None:
+    """The event is set once, when the last process is ready: a handler that interrupts that, and prints, waits for
+    nobody."""
+
+    class Once(Event):
+        def set(self) -> None:
+            assert not self.is_set()
+            super().set()
+
+    printer = Announcer(StringIO())
+    printer.are_ready = Once()
+    for name, text in [("system", "web started"), *SIGNS.items(), ("system", "SIGTERM received"), ("web", "")]:
+        printer.write(Message("line", text.encode(), datetime.now(UTC), name, None))
+    assert printer.are_ready.is_set()

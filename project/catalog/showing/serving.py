@@ -66,11 +66,12 @@ class Announcer(Printer):  # type: ignore[misc]
         self.are_ready = Event()
 
     def write(self, message: Any) -> None:
-        """Print a line."""
+        """Print a line; of a signal's handler, too, so that it takes no lock but once: when the last is ready."""
         super().write(message)
         sign = self.awaited.get(message.name)
-        if sign is not None and sign.encode() in message.data:
-            del self.awaited[message.name]
+        if sign is None or sign.encode() not in message.data:
+            return
+        del self.awaited[message.name]
         if not self.awaited:
             self.are_ready.set()
 
