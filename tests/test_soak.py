@@ -1,5 +1,6 @@
 """The soak, short: no answer breaks a promise while everything is written; and a broken version is caught."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
+CAUGHT = re.compile(r"violation: (drift )?soak\.")  # by a reader, or by who audits: whoever is there first
 
 
 def soak(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -26,7 +28,7 @@ def test_a_write_that_is_not_logged_is_caught() -> None:
     """Without the log row of a deleted item an old value is proved, and given as fresh: the soak ends at once."""
     done = soak("--seconds", str(PATIENCE), "--broken", "deleted")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "violation: soak." in done.stdout
+    assert CAUGHT.search(done.stdout)
     assert "due was change" in done.stdout
 
 
@@ -53,10 +55,10 @@ def test_what_other_programs_write_is_noticed_by_triggers() -> None:
 
 
 def test_a_trigger_that_somebody_removes_is_caught() -> None:
-    """Without the trigger of one event an old value is proved, and given as fresh."""
+    """Without the trigger of one event an old value is proved, and given as fresh: to a reader, or to who audits."""
     done = soak("--capture", "triggers", "--seconds", str(PATIENCE), "--broken", "trigger")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "violation: soak." in done.stdout
+    assert CAUGHT.search(done.stdout)
 
 
 def test_two_sites_on_one_cache_are_told_nothing_of_each_other() -> None:
@@ -70,7 +72,7 @@ def test_without_an_identity_two_sites_are_told_each_other_s_values() -> None:
     """Where all databases are taken for one, the other's values are hot, and proved."""
     done = soak("--seconds", str(PATIENCE), "--sites", "2", "--broken", "identity")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "violation: soak." in done.stdout
+    assert CAUGHT.search(done.stdout)
 
 
 def test_outages_of_every_server_break_no_promise() -> None:
@@ -85,7 +87,7 @@ def test_a_hot_copy_that_is_believed_for_ever_is_caught() -> None:
     """Without the age of its proof what an older state of the cache holds is given as fresh, and stays so."""
     done = soak("--chaos", "--seconds", str(PATIENCE), "--broken", "proof", "--only", "cache restored")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "violation: soak." in done.stdout
+    assert CAUGHT.search(done.stdout)
     assert "due was change" in done.stdout or "before it was dropped" in done.stdout
 
 

@@ -32,16 +32,18 @@ def state_of(connection: Any) -> int:
 def counted(connection: Any, found: set[str]) -> Iterator[None]:
     """Add the tables that the one statement inside reads. (Note [In a transaction of its own])
 
-    All that is sent here goes past Django: nobody counts it among the user's statements.
+    All that is sent here goes past Django: nobody counts it among the user's statements. What a server that goes away
+    meanwhile raises is the statement's error, in Django's words: it is not known to have ended well.
     """
     is_mine = state_of(connection) == IDLE and connection.get_autocommit()
-    try:
-        before = begin(connection, is_mine=is_mine)
-        yield
-        if before is not None and state_of(connection) == IN_TRANSACTION:
-            found |= {name for name, count in counts_of(connection).items() if count > before.get(name, 0)}
-    finally:
-        end(connection, is_mine=is_mine)
+    with connection.wrap_database_errors:
+        try:
+            before = begin(connection, is_mine=is_mine)
+            yield
+            if before is not None and state_of(connection) == IN_TRANSACTION:
+                found |= {name for name, count in counts_of(connection).items() if count > before.get(name, 0)}
+        finally:
+            end(connection, is_mine=is_mine)
 
 
 def begin(connection: Any, *, is_mine: bool) -> dict[str, int] | None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 
 from statistics_cache.noting import counting
 from tests.conftest import BACKENDS, Backend
@@ -29,3 +29,18 @@ def test_who_is_interrupted_leaves_no_transaction(backend: Backend, monkeypatch:
     with pytest.raises(Interrupted), counting.counted(connection, set()):
         pass
     assert counting.state_of(connection) == counting.IDLE
+
+
+@pytest.mark.parametrize("backend", BACKENDS[2:], indirect=True, ids="-".join)
+def test_a_server_that_goes_away_is_told_in_djangos_words(backend: Backend) -> None:
+    """Whoever catches Django's errors catches this one, too; and Django knows that the connection is of no use."""
+    connection = connections[backend.database]
+    connection.ensure_connection()
+    other = connections.create_connection(backend.database)
+    try:
+        with pytest.raises(OperationalError), counting.counted(connection, set()), other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [connection.connection.info.backend_pid])
+        assert connection.errors_occurred
+    finally:
+        other.close()
+        connection.close()
