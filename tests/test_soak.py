@@ -49,7 +49,7 @@ def test_what_nobody_sees_is_told_by_an_audit() -> None:
 
 def test_what_other_programs_write_is_noticed_by_triggers() -> None:
     """P1 to P3 for a program that writes by SQL alone: within PROOF_INTERVAL, at once where the database is asked."""
-    done = soak("--capture", "triggers", "--seconds", "3")
+    done = soak("--capture", "triggers", "--seconds", "15")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "violations 0, errors 0"
 
