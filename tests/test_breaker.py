@@ -8,13 +8,16 @@ import pytest
 import redis
 from django.core.cache import caches
 from django_redis.exceptions import ConnectionInterrupted
+from pytest_django import Settings
 from redis.connection import Connection
 
 from statistics_cache.breaker import Breaker
-from statistics_cache.hot import asking
+from statistics_cache.conf import settings as read_settings
+from statistics_cache.hot import asking, looking
 from statistics_cache.signals import breaker_changed
 from tests.samples import Color, Computed, stock
 from tests.servers import own_valkey, patient_cache
+from tests.waiting import pass_time
 
 
 class Clock:
@@ -169,3 +172,12 @@ def test_an_error_of_ours_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
 def raise_wrongtype(_: object) -> None:
     """Fail as Redis does when we are wrong."""
     raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+
+
+def test_a_plan_is_no_probe(settings: Settings) -> None:
+    """To plan a read sends no command: a server that was out is not taken to answer by it."""
+    settings.STATISTICS_CACHE = settings.STATISTICS_CACHE | {"BREAKER_PAUSE": 0.001}
+    asking.breaker.failed(ConnectionError())
+    pass_time(0.01)
+    looking.new_plan(stock.declaration, stock.declaration.variant((Color.RED,), {}), "1", read_settings())
+    assert asking.breaker.is_open

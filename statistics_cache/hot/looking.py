@@ -6,7 +6,7 @@ from functools import partial
 from time import time
 from typing import Any, NamedTuple
 
-from django.core.cache import caches
+from django.core.cache import BaseCache, caches
 from redis import ConnectionPool
 
 from statistics_cache.conf import Settings, limits_of
@@ -86,11 +86,21 @@ def new_plan(declaration: Declaration[..., Any], variant: Variant, identity: str
     given, cache = caches.settings, asking.cache()
     names = naming.hot_keys(declaration, variant, space_of(conf.KEY_PREFIX, identity))
     plan = Plan(conf, given, limits_of(declaration, variant), names, wire.plain_pool(cache, conf.CACHE_ALIAS))
-    node = asking.attempt(partial(wire.cluster_pool, cache, conf.CACHE_ALIAS, names[0]), None)
+    node = find_node(cache, conf.CACHE_ALIAS, names[0])
     if (pool := plan.pool or (node and node())) is None:
         return plan
     words = tuple(wire.pack_name(cache, pool, name) for name in names)
     return replace(plan, words=words, command=wire.pack_read(words), node=node)
+
+
+def find_node(cache: BaseCache, alias: str, name: str) -> Callable[[], ConnectionPool] | None:
+    """Give what finds the pool of who serves a name's slot; None where that is no cluster, or is out.
+
+    Never as the breaker's probe: what sends no command tells nothing of the server.
+    """
+    if not asking.is_cluster(cache) or asking.breaker.is_open:
+        return None
+    return asking.attempt(partial(wire.cluster_pool, cache, alias, name), None)
 
 
 def look(declaration: Declaration[..., Any], variant: Variant, identity: str | None, conf: Settings) -> Seen | Read:

@@ -26,7 +26,7 @@ def plain_pool(cache: BaseCache, alias: str) -> ConnectionPool | None:
     Exact types: what a subclass does with a command, a key or an answer is not known here.
     """
     config = caches.settings[alias]
-    if type(cache) is not RedisCache or any(config.get(name) for name in OF_KEYS) or not is_text(config):
+    if not is_plain(cache, config):
         return None
     client = cast("RedisCache", cache).client
     if type(client) is not DefaultClient or type(client.connection_factory) is not ConnectionFactory:
@@ -37,14 +37,17 @@ def plain_pool(cache: BaseCache, alias: str) -> ConnectionPool | None:
 def cluster_pool(cache: BaseCache, alias: str, name: str) -> Callable[[], ConnectionPool] | None:
     """Give what finds the pool of whichever node serves a name's slot; None where that is no plain cluster of ours."""
     config, known = caches.settings[alias], cast("RedisCache", cache)
-    if type(cache) is not RedisCache or any(config.get(each) for each in OF_KEYS) or not is_text(config):
-        return None
-    if type(known.client) is not ClusterClient:
+    if not is_plain(cache, config) or type(known.client) is not ClusterClient:
         return None
     cluster = known.client.get_client()
     pool = partial(pool_for, cluster, cluster.keyslot(str(known.client.make_key(name))))
     kept, options = getattr(pool(), "cache", None), pool().connection_kwargs
     return None if kept is not None or any(map(options.get, OF_TEXTS)) else pool
+
+
+def is_plain(cache: BaseCache, config: dict[str, Any]) -> bool:
+    """Tell whether an alias makes the same names of the same keys, and stores texts as they are."""
+    return type(cache) is RedisCache and not any(map(config.get, OF_KEYS)) and is_text(config)
 
 
 def is_text(config: dict[str, Any]) -> bool:
