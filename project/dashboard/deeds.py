@@ -1,9 +1,8 @@
 """What the buttons do, and what the page's readers felt of it."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from random import randint
 from time import monotonic
 from typing import Any, NamedTuple
@@ -15,7 +14,9 @@ from django.db.models import Max, Min
 from project.catalog.models import Category, ModelRecord, UsageRecord
 from project.catalog.showing.measuring import Variant
 from project.catalog.statistics import category_statistics, usage_statistics
+from statistics_cache.changing import checking
 from statistics_cache.conf import settings as read_settings
+from statistics_cache.entry import Generations
 from statistics_cache.hot import counters
 
 from . import controls
@@ -56,10 +57,10 @@ def do(name: str) -> Told:
 def save_one() -> str:
     """Save one record that has work, and one piece of that work."""
     work = some_work()
-    began = datetime.now(UTC)
+    before = generations()
     work.model.save()
     work.save()
-    return f"ModelRecord {work.model.pk}, and a piece of its work, saved: {fallen(began)}, 1 of {len(Category)} charts"
+    return f"ModelRecord {work.model.pk}, and a piece of its work, saved: {moved(before)}, 1 of {len(Category)} charts"
 
 
 def some_work() -> UsageRecord:
@@ -72,23 +73,22 @@ def some_work() -> UsageRecord:
 def save_many() -> str:
     """Save many records in one statement."""
     records = list(ModelRecord.objects.order_by("?")[:MANY])
-    began = datetime.now(UTC)
+    before = generations()
     ModelRecord.objects.bulk_update(records, ["nsfw"])
-    return f"{len(records)} ModelRecords saved in bulk: {fallen(began)}"
+    return f"{len(records)} ModelRecords saved in bulk: {moved(before)}"
 
 
-def fallen(began: datetime) -> str:
-    """Say how many variants a change has reached: they are not fresh any more, or were computed since."""
-    every = category_statistics.variants()
-    return (
-        f"{sum(has_fallen(parameters, began) for parameters in every)} of {len(every)} variants of category_statistics"
-    )
+def moved(before: Sequence[Generations]) -> str:
+    """Say how many variants a change has reached: by their generations, for a state may have been stale before."""
+    number = sum(was != now for was, now in zip(before, generations(), strict=True))
+    return f"{number} of {len(before)} variants of category_statistics"
 
 
-def has_fallen(parameters: Mapping[str, Any], began: datetime) -> bool:
-    """Tell whether what is stored of a variant is not fresh, or is newer than a moment."""
-    entry = category_statistics.entry(**parameters)
-    return entry is None or entry.state != "fresh" or entry.computed_at >= began
+def generations() -> list[Generations]:
+    """Give the generation of each variant, as the database has it now."""
+    declaration = category_statistics.declaration
+    variants = [declaration.variant((), dict(parameters)) for parameters in category_statistics.variants()]
+    return [proof.database for proof in checking.prove_together([(declaration, variant) for variant in variants])]
 
 
 def read_at_once() -> str:
