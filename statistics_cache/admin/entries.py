@@ -23,6 +23,7 @@ from .columns import COLUMNS, variant
 from .detail import describe
 from .filters import PARAMETERS, ErrorFilter, StateFilter, StatisticFilter
 from .overview import LIMIT, overview_of
+from .readonly import ReadOnly
 from .visibility import visible_entries
 
 TEMPLATES = "admin/statistics_cache/statisticentry"
@@ -30,7 +31,7 @@ HAS_LISTED_BREADCRUMBS = django.VERSION >= (6, 1)  # there they are an <ol>, bef
 
 
 @admin.register(StatisticEntry)
-class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # at run time it takes none
+class EntryAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # at run time it takes none
     """Stored entries: looked at, refreshed and cleared by those who may; added and edited by nobody."""
 
     list_display = COLUMNS
@@ -51,18 +52,6 @@ class EntryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # at run time it 
 
         css = {"all": ("statistics_cache/admin.css",)}  # noqa: RUF012  (as Django has it)
         js = ("statistics_cache/admin.js",)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never: clearing deletes, and has a permission of its own."""
-        return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Ask for Django's own permission to view."""

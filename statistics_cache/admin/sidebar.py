@@ -9,23 +9,12 @@ from django.urls import path
 from statistics_cache.models import DeclaredStatistic, StatisticEntry
 
 from .entries import EntryAdmin
+from .readonly import ReadOnly
 
 
 @admin.register(DeclaredStatistic)
-class DeclaredAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # at run time it takes none
+class DeclaredAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # at run time it takes none
     """One page, for whoever may view entries; there is nothing to add, change or delete."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Ask for the permission to view entries."""
