@@ -199,7 +199,7 @@ def store(declaration: Declaration[..., Any], variant: Variant, copy: Copy, reas
     try:
         if captured.identity != known.find(cold.alias_of(declaration)):
             return False
-        passed = cold.store(declaration, variant, copy, time(), reason, captured.beyond)
+        passed = cold.store(declaration, variant, copy, reason, captured)
     except cold.OUTAGES as error:
         store_failed.send_robust(sender=type(declaration), statistic=declaration.name, error=error)
         return False

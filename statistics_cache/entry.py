@@ -37,7 +37,8 @@ class Capture:
     generations (`*` first, then each scope), None where the hot tier could not tell. `mark` says on which connection it
     was taken, and how many changes of the statistic that connection had logged. What was computed `before` a moment was
     cleared when it was taken. `identity` is the database's, None where it has none yet. `beyond` is a generation that
-    was found stored above the database's own sum. (Note [What the fence lets pass])
+    was found stored above the database's own sum, `ahead` a time that was found stored and had not come. (Note [What
+    the fence lets pass])
     """
 
     computed_at: float
@@ -48,6 +49,7 @@ class Capture:
     before: float = 0.0
     identity: str | None = None
     beyond: int | None = None
+    ahead: float | None = None
 
 
 class Copy(NamedTuple):
@@ -284,4 +286,7 @@ def is_time(seconds: float) -> bool:
 # After a restore or a failover that lost transactions a row may have a generation above the sum: no capture of this
 # database can have it, and it would refuse every store until it is pruned. The proof that finds it notes the very
 # number, and a store passes over a row of exactly that one. Not over any row above the sum of that moment: while it
-# waits for another's store, that sum grows old, and an earlier capture would win.
+# waits for another's store, that sum grows old, and an earlier capture would win. The same goes for a row of the
+# future, left by a clock since set back: a clock that is read before a store that then stands still for half a minute
+# would call another's new row one of the future. The clock is read after the row, and the store passes over that time
+# alone.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.models import Q, Sum
 from time_machine import Traveller
 from typing_extensions import TypedDict
@@ -17,6 +17,7 @@ from statistics_cache.cold import rows as cold
 from statistics_cache.hot import entries as hot
 from statistics_cache.models import KEPT_COSTS, StatisticEntry
 from statistics_cache.signals import store_failed
+from tests.conftest import Backend
 from tests.models import Paint
 from tests.samples import Color, Computed, Stock, shelf, stock
 
@@ -51,6 +52,32 @@ def test_the_fence_refuses_an_earlier_capture_of_one_generation(clock: Traveller
     stock.set(Color.RED, result=NEW)
     assert stock.set(Color.RED, result=OLD, token=token) is False
     assert stock.get(Color.RED) == NEW
+
+
+def test_a_store_that_stands_still_replaces_nothing_later(clock: Traveller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was stored meanwhile is of the future to nobody, however long a store has waited."""
+    token, own_row = stock.token(Color.RED), cold.own_row
+
+    def stand_still(*row: Any) -> Any:
+        monkeypatch.setattr(cold, "own_row", own_row)
+        clock.shift(60)
+        stock.set(Color.RED, result=NEW)
+        return own_row(*row)
+
+    monkeypatch.setattr(cold, "own_row", stand_still)
+    assert stock.set(Color.RED, result=OLD, token=token) is False
+    assert stock.get(Color.RED) == NEW
+
+
+def test_a_row_of_a_time_that_no_clock_shows_is_replaced(backend: Backend) -> None:
+    """Nobody has computed it."""
+    stock.set(Color.RED, result=OLD)
+    beyond = "infinity" if backend.database == "postgres" else "9999-12-31 23:59:59"
+    with connections[backend.database].cursor() as cursor:
+        cursor.execute("UPDATE statistics_cache_statisticentry SET computed_at = %s", [beyond])
+    caches["statistics"].clear()
+    assert stock(Color.RED) == Stock(pots=0, litres=0)
+    assert stock.answer(Color.RED)[1:4] == ("fresh", None, "hot")
 
 
 def test_without_the_fence_an_earlier_capture_would_win(clock: Traveller, monkeypatch: pytest.MonkeyPatch) -> None:

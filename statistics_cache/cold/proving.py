@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from math import inf
+from time import time
 from typing import Any, NamedTuple
 
 from django.db import connections
@@ -97,9 +98,15 @@ class Proof(NamedTuple):
         copy = self.row.copy if self.row else None
         return copy.database.generation if copy and copy.database.generation > self.database.generation else None
 
+    @property
+    def ahead(self) -> float | None:
+        """Give the row's time if it has not come yet: only a clock that was set back since has left it."""
+        copy = self.row.copy if self.row else None
+        return copy.computed_at if copy and copy.computed_at > time() + CLOCK_TOLERANCE else None
+
     def capture(self, at: float, tokens: tuple[int, ...] | None, mark: tuple[str, int]) -> Capture:
         """Give the token of a moment before this proof, with the hot tier's generations of that moment."""
-        return Capture(at, at, tokens, self.database, mark, self.before, self.identity, self.beyond)
+        return Capture(at, at, tokens, self.database, mark, self.before, self.identity, self.beyond, self.ahead)
 
     @property
     def copy(self) -> Copy | None:

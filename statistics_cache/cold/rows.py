@@ -13,7 +13,7 @@ from django.db.models.functions import Cast
 from statistics_cache.actor import actor
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import entry_key
-from statistics_cache.entry import A_DAY, CLOCK_TOLERANCE, END_OF_TIME, LONGEST_BLOCK, Copy, is_time, moment
+from statistics_cache.entry import A_DAY, END_OF_TIME, LONGEST_BLOCK, Capture, Copy, is_time, moment
 from statistics_cache.exceptions import ParameterError
 from statistics_cache.models import KEPT_COSTS, StatisticEntry
 
@@ -43,29 +43,24 @@ def time_for(seconds: float) -> datetime:
     return moment(min(max(seconds, 0.0), END_OF_TIME - A_DAY))  # no time zone moves that out of year 9999
 
 
-def fence(copy: Copy, now: float, beyond: int | None) -> Q:
-    """Let a store pass only over an earlier capture; a row from the future, left by a clock since set back, is earlier,
-    and so is one of the generation that the proof found to be above the sum.
+def fence(copy: Copy, beyond: int | None, ahead: float | None) -> Q:
+    """Let a store pass only over an earlier capture. Earlier are also the very rows that the proof found to be of a
+    generation above the sum, or of the future; and a row of a time that no clock shows.
 
     Never `generation <= mine` alone: of two computes of one generation the one that began later has the newer data.
     """
     generation = copy.database.generation
-    same = Q(computed_at__lte=time_for(copy.computed_at)) | Q(computed_at__gt=time_for(now + CLOCK_TOLERANCE))
+    same = Q(computed_at__lte=time_for(copy.computed_at)) | Q(computed_at__gt=time_for(END_OF_TIME))
+    if ahead is not None:
+        same |= Q(computed_at=time_for(ahead))
     earlier = Q(payload=None) | Q(generation__lt=generation) | Q(generation=generation) & same
     return earlier if beyond is None else earlier | Q(generation=beyond)
 
 
-def store(
-    declaration: Declaration[..., Any],
-    variant: Variant,
-    copy: Copy,
-    now: float,
-    reason: str,
-    beyond: int | None = None,
-) -> bool:
+def store(declaration: Declaration[..., Any], variant: Variant, copy: Copy, reason: str, captured: Capture) -> bool:
     """Store a copy and tell whether the fence let it: False means that the row is of a later capture."""
     own, costs = own_row(declaration, variant)
-    passed = own.filter(fence(copy, now, beyond)).update(
+    passed = own.filter(fence(copy, captured.beyond, captured.ahead)).update(
         payload=copy.payload,
         generation=copy.database.generation,
         epoch=copy.database.epoch,

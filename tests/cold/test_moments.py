@@ -107,7 +107,7 @@ def test_who_logs_is_told_when(backend: Backend) -> None:
 
 
 @pytest.mark.usefixtures("zone")
-def test_the_admin_tells_the_age(admin_client: Client, backend: Backend) -> None:
+def test_the_admin_tells_the_age(clock: Traveller, admin_client: Client, backend: Backend) -> None:
     """What was computed just now was computed now: in the list, under the filter of today, and on its page."""
     stock(Color.RED)
     page = admin_client.get(LIST).content.decode()
