@@ -55,6 +55,12 @@ class StatisticsSource(models.Model):
 
         abstract = True
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Let a model take from its other bases what it takes without this one. (Note [Whose Meta])"""
+        super().__init_subclass__(**options)
+        others = (base for base in cls.__mro__[1:] if base is not StatisticsSource)
+        cls._meta = next(vars(base)["_meta"] for base in (*others, StatisticsSource) if "_meta" in vars(base))
+
     def _save_table(
         self,
         raw: bool = False,
@@ -75,3 +81,27 @@ class StatisticsSource(models.Model):
             if saving.has_run:
                 log(saving.after(not updated, update_fields), alias, f"{describe(self)} {SAVED[not updated]}")
         return updated
+
+
+class Yielding:
+    """A Meta in whose place a model finds that of its other bases. (Note [Whose Meta])"""
+
+    def __init__(self, own: type) -> None:
+        """Keep what is found where no other base has one."""
+        self.own = own
+
+    def __get__(self, _: Any, owner: type[Model]) -> type:
+        """Give the Meta of the next base that has one."""
+        after = owner.__mro__[owner.__mro__.index(StatisticsSource) + 1 :]
+        return next((vars(base)["Meta"] for base in after if "Meta" in vars(base)), self.own)
+
+
+StatisticsSource.Meta = Yielding(StatisticsSource.Meta)  # type: ignore[misc,assignment]
+
+
+# Note [Whose Meta]
+#
+# A model without a Meta of its own gets that of the first base that has one (ordering, verbose names, permissions), and
+# the ordering of a parent with a table if the first base that has options is that parent. `class Order(
+# StatisticsSource, Stamped)` would lose what `class Order(Stamped)` had: another order of rows, and a migration. So the
+# Meta of this base is that of the others, and so are the options that Django looks up while it makes a class.

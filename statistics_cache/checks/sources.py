@@ -31,11 +31,21 @@ def manager_faults(model: type[Model]) -> Iterator[CheckMessage]:
         made_of = type(manager).__name__
         told = f"{label}.{manager.name} is that of StatisticsSource: it hides the {made_of} of {base.__name__}."
         yield error(26, told, line_to_write(manager), model)
+    if before := former_default(model):
+        told = f"{label}: the default manager is that of StatisticsSource, in place of {before.name!r}."
+        yield error(26, told, line_to_write(before), model)
 
 
 def line_to_write(manager: Any) -> str:
     """Give the line that makes a manager one of a source."""
     name, made_of = manager.name, type(manager).__name__
+    if manager.use_in_migrations:
+        return (
+            f"Migrations know {made_of} by its name. Let it inherit from "
+            "`models.Manager.from_queryset(StatisticsQuerySet)`; or, if it is of another package, write "
+            f"`class Source{made_of}({made_of}.from_queryset(StatisticsQuerySet)): pass` and "
+            f"`{name} = Source{made_of}()` in the model, and run `makemigrations` (it changes no table)."
+        )
     if vars(manager).get("_built_with_as_manager"):
         queryset = manager._queryset_class.__name__
         return f"Let {queryset} inherit from StatisticsQuerySet; write `{name} = {queryset}.as_manager()` in the model."
@@ -52,6 +62,20 @@ def hidden_managers(model: type[Model]) -> Iterator[tuple[type[Model], Any]]:
     for base, manager in own:
         if base is not first[manager.name] is StatisticsSource and type(manager) is not Manager:
             yield base, manager
+
+
+def former_default(model: type[Model]) -> Any:
+    """Give the manager of another base that would be the default one, were it not for that of StatisticsSource."""
+    if model._meta.default_manager_name or not is_ours(model, model._meta.managers[0]):
+        return None
+    return next((each for each in model._meta.managers if not is_ours(model, each)), None)
+
+
+def is_ours(model: type[Model], manager: Any) -> bool:
+    """Tell whether a manager is that of StatisticsSource, and none of the model's other bases."""
+    bases = [base for base in model.mro() if hasattr(base, "_meta")]
+    names = {base: {each.name for each in base._meta.local_managers} for base in bases}
+    return next(base for base in bases if manager.name in names[base]) is StatisticsSource
 
 
 def check_database_writes(**_: Any) -> list[CheckMessage]:

@@ -508,15 +508,15 @@ MANAGERS: dict[str, tuple[tuple[Any, ...], dict[str, Any], list[str]]] = {
     "that of a source": ((StatisticsSource,), {}, []),
     "the line that is written": (
         (StatisticsSource, AbstractUser),
-        {"objects": UserManager.from_queryset(StatisticsQuerySet)()},
+        {"objects": type("SourceUserManager", (UserManager.from_queryset(StatisticsQuerySet),), {})()},
         [],
     ),
     "a plain one under another name": ((StatisticsSource,), {"live": Dull()}, ["live = Dull.from_queryset("]),
     "a plain one in its place": ((StatisticsSource,), {"objects": Dull()}, [WROTE.format("Dull")]),
     "a plain one of a base before": ((Base, StatisticsSource), {}, [WROTE.format("Dull")]),
     "a plain one of a base after": ((StatisticsSource, Base), {}, [WROTE.format("Dull")]),
-    "that of users before": ((AbstractUser, StatisticsSource), {}, [WROTE.format("UserManager")]),
-    "that of users after": ((StatisticsSource, AbstractUser), {}, [WROTE.format("UserManager")]),
+    "that of users before": ((AbstractUser, StatisticsSource), {}, ["objects = SourceUserManager()"]),
+    "that of users after": ((StatisticsSource, AbstractUser), {}, ["objects = SourceUserManager()"]),
     "a queryset's after": ((StatisticsSource, QueryBase), {}, ["Let Plain inherit", "objects = Plain.as_manager()"]),
     "Django's own after": ((StatisticsSource, QuietBase), {}, []),
 }
