@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Generator, Iterable
+from contextlib import closing
 from random import uniform
 from select import select
 from time import monotonic, sleep
@@ -23,6 +24,8 @@ from .postgresql import CHANNEL
 
 FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0  # seconds until a lost connection is tried again: doubled each time
 GATHERED = 0.02  # seconds in which notices gather: a table that is always written moves a statistic 50 times a second
+PROBE = f"{CHANNEL}_probe"  # the channel by which a pooler is tried
+PROBED = 5.0  # seconds after which a notice of one's own was lost: it takes milliseconds
 HEARTBEAT = 10.0  # seconds without a notice, after which the connection is asked whether it is there
 # A connection that has died unnoticed, and one that is never made, end as well.
 OPTIONS = {
@@ -61,13 +64,38 @@ class Ear:
         self.connection.settings_dict |= {"OPTIONS": OPTIONS | options, "AUTOCOMMIT": True}
 
     def begin(self) -> None:
-        """Connect, and listen."""
+        """Connect, and listen. Raises Unfit where a pooler loses what is told."""
         self.connection.ensure_connection()
         raw: Any = self.connection.connection
+        if self.is_pooled() and not self.hears_itself():
+            alias = self.connection.alias
+            raise Unfit(
+                f"between this process and {alias!r} stands a pooler that gives each transaction another connection "
+                "(PgBouncer's pool_mode=transaction), so that notices are lost. Run this process with settings whose "
+                f"DATABASES[{alias!r}] has PostgreSQL's own HOST and PORT."
+            )
         if hasattr(raw, "add_notify_handler"):  # psycopg 3
             raw.add_notify_handler(lambda notice: self.names.add(notice.payload))
         with self.connection.cursor() as cursor:
             cursor.execute(f"LISTEN {CHANNEL}")
+
+    def is_pooled(self) -> bool:
+        """Tell whether another process answers than the one that this connection was greeted with."""
+        raw: Any = self.connection.connection
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            [answering] = cursor.fetchone()
+        return bool(answering != raw.info.backend_pid)
+
+    def hears_itself(self) -> bool:
+        """Tell whether what another connection tells arrives here. (Note [A pooler in between])"""
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"LISTEN {PROBE}")
+            with closing(self.connection.copy()) as other, other.cursor() as speaking:
+                speaking.execute(f"NOTIFY {PROBE}")
+            is_heard = bool(select([self.connection.connection], [], [], PROBED)[0])
+            cursor.execute(f"UNLISTEN {PROBE}")
+        return is_heard
 
     def wait(self, seconds: float) -> set[str]:
         """Give what is heard within so many seconds; learn the database's identity, which reads what has come."""
@@ -76,14 +104,17 @@ class Ear:
             select([raw], [], [], seconds)
         known.note(self.connection, facts.ask(self.connection))
         if not hasattr(raw, "add_notify_handler"):  # psycopg 2
-            self.names |= {notice.payload for notice in raw.notifies}
+            self.names |= {notice.payload for notice in raw.notifies if notice.channel == CHANNEL}
             raw.notifies.clear()
         heard, self.names = self.names, set()
         return heard
 
 
 def listen(alias: str) -> Generator[str, None, None]:
-    """Deliver what anybody commits, for ever; give a line each time that begins, and each time it fails."""
+    """Deliver what anybody commits, for ever; give a line each time that begins, and each time it fails.
+
+    Raises Unfit where a pooler loses what is told.
+    """
     pause, known_names = FIRST_PAUSE, [each.name for each in declared_on(alias)]
     known.begin(alias)
     while True:
@@ -124,3 +155,9 @@ def deliver(alias: str, statistics: Iterable[str]) -> None:
 # the whole server from before its place in the queue of notices until its COMMIT is on disk. 16 writers of one row each
 # (pgbench, PostgreSQL 18, two cores, commits on disk) fell from 2,071 transactions a second, with triggers, to 279. So
 # it is off unless the setting NOTIFY asks for it.
+
+# Note [A pooler in between]
+# In transaction mode PgBouncer lends the connection on which LISTEN was run to the next client, and throws away what
+# that hears while nobody has it: no error says so. It greets clients with a process number of its own making; in
+# session mode, too, where listening works. So another connection notifies while this one is silent: a connection that
+# is kept hears of it within milliseconds; one that was given back never does, whoever has it now.

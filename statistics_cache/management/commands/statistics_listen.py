@@ -20,8 +20,9 @@ class Command(StatisticsCommand):
 
     help = (
         "Listens to what PostgreSQL tells of commits, of any program, and delivers it: without, readers notice within "
-        "PROOF_INTERVAL. Wants triggers and the setting NOTIFY, and a connection that no pooler shares between "
-        "transactions. Runs until SIGTERM or SIGINT, and connects again when the database was out. Exit codes: 0 ended "
+        "PROOF_INTERVAL. Wants triggers and the setting NOTIFY, and PostgreSQL's own HOST and PORT: a pooler that "
+        "shares connections between transactions loses notices, and is refused. Runs until SIGTERM or SIGINT, and "
+        "connects again when the database was out. Exit codes: 0 ended "
         "by a signal, 1 there is nothing to listen to, 2 wrong usage."
     )
 
@@ -32,16 +33,15 @@ class Command(StatisticsCommand):
     def work(self, **options: Any) -> None:
         """Listen, and say so; a signal is no failure."""
         alias = self.alias(options["database"])
-        try:
-            listening.demand_notices(alias)
-        except Unfit as error:
-            raise CommandError(str(error), returncode=FAILED) from error
         former = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
+            listening.demand_notices(alias)
             with closing(listening.listen(alias)) as lines:
                 for line in lines:
                     self.stdout.write(f"{alias}: {line}.")
                     self.stdout.flush()
+        except Unfit as error:
+            raise CommandError(str(error), returncode=FAILED) from error
         except KeyboardInterrupt:
             self.stdout.write(f"{alias}: ended.")
         finally:
