@@ -70,12 +70,21 @@ class Alias:
         if self.is_sentinel:  # which makes a text one address of the primary and one of the replicas
             is_text, several = isinstance(self.config.get("LOCATION"), str), len(self.servers) > 1
             return is_text or any(not leads_to_primary(server, unless_said=not several) for server in self.servers)
+        if self.asks_sentinel and any(not leads_to_primary(server, unless_said=True) for server in self.servers):
+            return True
         return self.is_redis and len(self.servers) > 1
 
     @property
     def is_sentinel(self) -> bool:
-        """Tell whether Sentinel names its servers."""
+        """Tell whether its client asks Sentinel for a primary and a replica, and reads from that."""
         return self.is_django_redis and issubclass(self.client, SentinelClient)
+
+    @property
+    def asks_sentinel(self) -> bool:
+        """Tell whether Sentinel names its servers."""
+        everywhere = getattr(django_settings, "DJANGO_REDIS_CONNECTION_FACTORY", "")
+        factory = str(self.options.get("CONNECTION_FACTORY", everywhere))
+        return self.is_django_redis and (self.is_sentinel or factory.endswith("SentinelConnectionFactory"))
 
     @property
     def decodes(self) -> bool:

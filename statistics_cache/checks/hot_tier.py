@@ -18,6 +18,10 @@ from .messages import error, warning
 
 TEXT_SERIALIZER = "statistics_cache.serializer.TextSerializer"
 PICKLE_SERIALIZER = "django_redis.serializers.pickle.PickleSerializer"  # django-redis' own default
+BY_SENTINEL = (
+    "Write LOCATION = 'redis://NAME/1?is_master=1', OPTIONS['CLIENT_CLASS'] = 'django_redis.client.DefaultClient' and "
+    "OPTIONS['CONNECTION_FACTORY'] = 'django_redis.pool.SentinelConnectionFactory'."
+)
 TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
 
 
@@ -69,7 +73,7 @@ def contract_faults(alias: Alias) -> Iterator[CheckMessage]:
         yield error(
             6,
             f"{place} reads from replicas, which run behind the changes that were delivered.",
-            "Write LOCATION as a list of one: ['redis://NAME/0?is_master=1']." if alias.is_sentinel else own,
+            BY_SENTINEL if alias.asks_sentinel else own,
         )
     yield from client_faults(alias, place) if alias.is_django_redis else ()
 

@@ -36,6 +36,7 @@ NOWHERE = "redis://127.0.0.1:1/5"  # no server is asked, except by the deploy ch
 REDIS_CACHE = redis_cache(NOWHERE)
 
 
+FACTORY = "django_redis.pool.SentinelConnectionFactory"
 SENTINEL = REDIS_CACHE | {
     "OPTIONS": REDIS_CACHE["OPTIONS"] | {"CLIENT_CLASS": "django_redis.client.SentinelClient"}  # type: ignore[operator]
 }
@@ -127,6 +128,8 @@ RIGHT: dict[str, dict[str, Any]] = {
     "one address that Sentinel calls the primary": SENTINEL | {"LOCATION": ["redis://main/0?is_master=1"]},
     "several that Sentinel calls so": SENTINEL
     | {"LOCATION": ["redis://main/0?is_master=1", "redis://main/0?is_master=true"]},
+    "the primary that Sentinel names": with_options(CONNECTION_FACTORY=FACTORY)
+    | {"LOCATION": "redis://main/1?is_master=1"},
     "no decoding": with_options(CONNECTION_POOL_KWARGS={"decode_responses": False}),
     "memory": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     "table": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache_table"},
@@ -157,6 +160,10 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     "a list of replicas": ("E006", REDIS_CACHE | {"LOCATION": [NOWHERE, f"{NOWHERE}5"]}),
     "a text of replicas": ("E006", REDIS_CACHE | {"LOCATION": f"{NOWHERE}, {NOWHERE}5"}),
     "a replica that Sentinel names": ("E006", SENTINEL | {"LOCATION": ["redis://main/0?is_master=0"]}),
+    "a replica that Sentinel names to the default client": (
+        "E006",
+        with_options(CONNECTION_FACTORY=FACTORY) | {"LOCATION": "redis://main/1?is_master=0"},
+    ),
     "texts": ("E008", with_options(CONNECTION_POOL_KWARGS={"decode_responses": True})),
     "texts by the address": ("E008", REDIS_CACHE | {"LOCATION": f"{NOWHERE}?decode_responses=True"}),
     "herds": ("E009", with_options(CLIENT_CLASS="django_redis.client.HerdClient")),
@@ -195,6 +202,16 @@ def test_a_wrong_alias_has_its_id(name: str, settings: Settings) -> None:
     assert "'statistics'" in message.msg
     assert message.hint
     assert "SECRET" not in f"{message.msg}{message.hint}"
+
+
+@pytest.mark.parametrize("name", ["replicas by Sentinel", "a replica that Sentinel names to the default client"])
+def test_what_sentinel_needs_is_said(name: str, settings: Settings) -> None:
+    """By the settings that `tests/engines/test_sentinel.py` kills a primary with."""
+    use(settings, WRONG[name][1])
+    (message,) = found()
+    assert message.hint
+    for part in ("'redis://NAME/1?is_master=1'", "'django_redis.client.DefaultClient'", repr(FACTORY)):
+        assert part in message.hint
 
 
 ODD: dict[str, Any] = {
