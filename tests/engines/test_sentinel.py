@@ -1,7 +1,8 @@
 """Sentinel, as the README says it is written: a primary that is killed is followed by another."""
 
+import json
 from collections.abc import Iterator
-from datetime import timedelta
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -11,18 +12,16 @@ from django.core.checks import INFO, run_checks
 from pytest_django import Settings
 
 from project.settings import redis_cache
-from statistics_cache import statistic
 from statistics_cache.checks import TAG
-from statistics_cache.hot import asking
-from tests.engines.load import Load
+from tests.engines.load import kill, survive
 from tests.engines.sentinels import NAME, Watched, sentinels
-from tests.engines.test_cluster import PROOF, count
 from tests.figures import Figure
 from tests.hot.test_setups import read_and_write
-from tests.models import Paint
 from tests.samples import Color, stock
-from tests.waiting import until
+from tests.servers import own_valkey
+from tests.worker.servers import Site
 
+TIMEOUTS = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -40,7 +39,7 @@ def on_sentinel(watched: Watched, settings: Settings) -> None:
     alias["OPTIONS"] |= {
         "CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory",
         "SENTINELS": watched.sentinels,
-        "SENTINEL_KWARGS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
+        "SENTINEL_KWARGS": TIMEOUTS,
     }
     settings.CACHES = settings.CACHES | {"statistics": alias}
     caches["statistics"].clear()
@@ -56,16 +55,39 @@ def test_every_verb_works() -> None:
 
 def test_a_primary_that_is_killed(watched: Watched, settings: Settings, figure: Figure) -> None:
     """Nobody meets an error, no fresh value is older than its proof, and the hot tier comes back by itself."""
-    settings.STATISTICS_CACHE = settings.STATISTICS_CACHE | {"PROOF_INTERVAL": PROOF}
-    counted = statistic(name="tests.engines", ttl=timedelta(minutes=5), depends_on=[Paint])(count)
-    counted()
-    load = Load(counted, lambda: Paint.objects.create(color="red"), PROOF)
-    with load.running():
-        until(lambda: any(read.tier == "hot" for read in load.reads), "a hot read")
-        killed = monotonic()
-        watched.primary()._process.kill()
-        until(lambda: asking.breaker.is_open, "an outage that is noticed")
-        until(lambda: load.is_hot_again(killed), "a hot tier that is back")
-    figure("Sentinel, whose primary is killed", load.told(killed))
-    assert load.errors == []
-    assert load.violations() == []
+    figure("Sentinel, whose primary is killed", survive(settings, watched.primary))
+
+
+@pytest.fixture
+def site(watched: Watched, tmp_path: Path) -> Iterator[Site]:
+    """Run a site whose broker is what the sentinels name, as the guide says it is written."""
+    options = {"master_name": NAME, "sentinel_kwargs": TIMEOUTS, "max_retries": 0} | TIMEOUTS
+    with own_valkey() as valkey:
+        made = Site(tmp_path / "site", f"sqlite:///{tmp_path / 'site.sqlite3'}", valkey.connection_url)
+        made.environment |= {
+            "CELERY_BROKER_URL": ";".join(f"sentinel://{host}:{port}/0" for host, port in watched.sentinels),
+            "TRANSPORT_OPTIONS": json.dumps(options),
+        }
+        try:
+            yield made
+        finally:
+            made.end()
+
+
+def test_a_worker_is_asked_through_what_sentinels_name(site: Site, watched: Watched, figure: Figure) -> None:
+    """It refreshes what is stale; after the primary was killed, too."""
+    site.clerk.do("migrate")
+    site.wait_for(site.working())
+    assert site.clerk.read("pots", "red").value == 0
+    refresh(site, 1)
+    killed = kill(watched.primary())
+    refresh(site, 2)
+    figure("a broker by Sentinel, whose primary is killed", f"{monotonic() - killed:.1f} s later a refresh has come")
+
+
+def refresh(site: Site, pots: int) -> None:
+    """Let what is stored lack a pot, and ask until a worker has counted it."""
+    site.clerk.do("write", color="red")
+    last = site.clerk.read_until("fresh", "pots", "red")[-1]
+    assert (last.value, last.tier != "computed") == (pots, True)
+    assert len({line.pid for line in site.notebook.of("ended", "pots", "red")}) == 2
