@@ -1,12 +1,17 @@
-"""How CI's cells share out large families of tests."""
+"""How CI's cells share out large families of tests, and slow ones."""
 
-from tests.sharing import LARGE, part_of
+from pathlib import Path
+
+import pytest
+
+from tests.sharing import LARGE, SLOW, family_of, part_of
 
 
-def test_the_parts_of_a_large_family_are_all_of_it() -> None:
-    """Each test of it is played by one cell, and by no other."""
-    family = [f"test[{number}]" for number in range(LARGE + 1)]
-    parts = [list(part_of(family, number, 2)) for number in (1, 2)]
+@pytest.mark.parametrize(("name", "tests"), [("test", LARGE + 1), (min(SLOW), 3)])
+def test_the_parts_of_a_large_family_are_all_of_it(name: str, tests: int) -> None:
+    """Each test of it is played by one cell, and by no other; so is each test of a slow file."""
+    family = [f"test[{number}]" for number in range(tests)]
+    parts = [list(part_of(name, family, number, 2)) for number in (1, 2)]
     assert sorted(parts[0] + parts[1]) == sorted(family)
     assert len(parts[0]) - len(parts[1]) == 1
 
@@ -14,4 +19,15 @@ def test_the_parts_of_a_large_family_are_all_of_it() -> None:
 def test_a_small_family_is_played_by_every_cell() -> None:
     """And all of it is played where nothing is shared."""
     family = [f"test[{number}]" for number in range(LARGE - 1)]
-    assert part_of(family, 2, 2) == part_of(family, 1, 1) == family
+    assert part_of("test", family, 2, 2) == part_of("test", family, 1, 1) == family
+
+
+def test_a_slow_file_is_one_family() -> None:
+    """Other files have one for each function."""
+    assert {family_of(f"{min(SLOW)}::test_{name}[1]") for name in "ab"} == {min(SLOW)}
+    assert family_of("tests/test_sharing.py::test_a[1]") == "tests/test_sharing.py::test_a"
+
+
+def test_slow_files_are_there() -> None:
+    """None was renamed."""
+    assert [file for file in SLOW if not Path(file).is_file()] == []
