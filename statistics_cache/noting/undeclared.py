@@ -85,5 +85,6 @@ def line_to_write(model: type[Model] | None, table: str, home: str | None) -> st
         return f"Give the table a model and name that, or write Source({table!r}, ignored=True) if its ttl bounds it."
     name = model.__name__ if not model._meta.auto_created else repr(model._meta.label)
     if home is not None:
-        return f"Read it from {home!r}, where its changes are logged, or write Source({name}, ignored=True)."
+        where = f"Read it from {home!r}, where its changes are logged: a replica lacks what it has not received yet."
+        return f"{where} Or write Source({name}, ignored=True) if its ttl bounds it."
     return f"Write depends_on={{…, {name}: None}}, or Source({name}, ignored=True) if its ttl bounds it."
