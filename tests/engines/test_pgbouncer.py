@@ -13,6 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command, find_commands
 from django.db import DatabaseError, connections
 
+import statistics_cache
 from statistics_cache import Source, management, statistic
 from statistics_cache.cold import rows as cold
 from statistics_cache.triggering import installing, listening
@@ -98,6 +99,12 @@ def test_what_a_session_keeps_is_lost(place: dict[str, Any], database: str) -> N
         assert len({server() for _ in range(SERVERS)}) == SERVERS
         with pytest.raises(DatabaseError, match="_django_curs"):
             list(Paint.objects.iterator())
+
+
+def test_nothing_of_ours_opens_a_cursor_of_the_server_s() -> None:
+    """Many rows are read in pages (`cold.rows.in_pages`): no user needs DISABLE_SERVER_SIDE_CURSORS for us."""
+    modules = Path(statistics_cache.__file__).parent.rglob("*.py")
+    assert [path.name for path in modules if ".iterator(" in path.read_text()] == []
 
 
 @pytest.mark.parametrize("kept", KEPT)
