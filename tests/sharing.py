@@ -11,6 +11,10 @@ SLOW = frozenset(
     {
         "tests/admin/test_browser.py",
         "tests/dashboard/test_browser.py",
+        "tests/engines/test_cluster.py",
+        "tests/engines/test_pgbouncer.py",
+        "tests/engines/test_sentinel.py",
+        "tests/engines/test_serving.py",
         "tests/test_demo.py",
         "tests/test_differential.py",
         "tests/test_interleaving.py",
