@@ -13,6 +13,7 @@ SLOW = frozenset(
         "tests/dashboard/test_browser.py",
         "tests/engines/test_cluster.py",
         "tests/engines/test_pgbouncer.py",
+        "tests/engines/test_pools.py",
         "tests/engines/test_sentinel.py",
         "tests/engines/test_serving.py",
         "tests/test_demo.py",

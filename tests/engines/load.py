@@ -15,6 +15,7 @@ from statistics_cache import statistic
 from statistics_cache.hot import asking
 from tests.models import Paint
 from tests.waiting import pass_time, until
+from tests.worker.servers import Site
 
 READERS, PAUSE = 3, 0.002
 PROOF = 5  # seconds for which a proof is believed where something is killed
@@ -156,3 +157,11 @@ def survive(settings: Settings, primary: Callable[[], ValkeyServer]) -> str:
     assert load.errors == []
     assert load.violations() == []
     return load.told(killed)
+
+
+def refresh(site: Site, pots: int) -> None:
+    """Let what is stored lack a pot, and ask until a worker has counted it."""
+    site.clerk.do("write", color="red")
+    last = site.clerk.read_until("fresh", "pots", "red")[-1]
+    assert (last.value, last.tier != "computed") == (pots, True)
+    assert len({line.pid for line in site.notebook.of("ended", "pots", "red")}) == 2

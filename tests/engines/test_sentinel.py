@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from project.settings import redis_cache
 from statistics_cache.checks import TAG
-from tests.engines.load import kill, survive
+from tests.engines.load import kill, refresh, survive
 from tests.engines.sentinels import NAME, Watched, sentinels
 from tests.figures import Figure
 from tests.hot.test_setups import read_and_write
@@ -83,11 +83,3 @@ def test_a_worker_is_asked_through_what_sentinels_name(site: Site, watched: Watc
     killed = kill(watched.primary())
     refresh(site, 2)
     figure("a broker by Sentinel, whose primary is killed", f"{monotonic() - killed:.1f} s later a refresh has come")
-
-
-def refresh(site: Site, pots: int) -> None:
-    """Let what is stored lack a pot, and ask until a worker has counted it."""
-    site.clerk.do("write", color="red")
-    last = site.clerk.read_until("fresh", "pots", "red")[-1]
-    assert (last.value, last.tier != "computed") == (pots, True)
-    assert len({line.pid for line in site.notebook.of("ended", "pots", "red")}) == 2
