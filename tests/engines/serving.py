@@ -109,7 +109,8 @@ def gunicorn(workers: int, threads: int) -> Iterator[int]:
     """Serve the project in this environment, and give the port."""
     port = free_port()
     options = ["--workers", str(workers), "--threads", str(threads), "--bind", f"{HOST}:{port}"]
-    options += ["--preload", "--keep-alive", "60", "--graceful-timeout", "1", "--log-level", "warning"]
+    options += ["--preload", "--keep-alive", "60", "--log-level", "warning"]
+    options += ["--timeout", f"{PATIENCE:.0f}", "--graceful-timeout", "1"]
     command = [sys.executable, "-m", "gunicorn", "project.wsgi:application", *options]
     process = subprocess.Popen(command)
     try:
