@@ -1,21 +1,14 @@
-"""What is shipped, and what the README says of it: each of its code blocks runs here or in `.ci/run`."""
+"""What is shipped, and what the README says of it; `tests/documents` runs the blocks, `.ci/run` the two commands."""
 
 import os
 import re
 import subprocess
 import sys
 import tomllib
-import unittest
 from pathlib import Path
-from typing import Any
-
-import pytest
-from django.core.cache import caches
-from django.core.management import call_command
-from django.test import TestCase
 
 from statistics_cache.broker.schedule import REFRESH, TICK
-from tests.models import Paint
+from tests.documents.documents import blocks
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -28,12 +21,6 @@ from django.core.checks.registry import registry
 print({each.__module__.split(".")[0] for each in registry.registered_checks} & {"statistics_cache"})
 print(sorted(name for name in current_app.tasks if name.startswith("statistics_cache.")))
 """
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-
-
-def blocks(language: str) -> list[str]:
-    """Give the README's code blocks of a language."""
-    return [text for name, text in BLOCKS if name == language]
 
 
 def test_only_what_belongs_lies_at_the_top() -> None:
@@ -76,61 +63,10 @@ def test_setting_django_up_is_enough() -> None:
 
 def test_the_readme_begins_with_the_two_commands() -> None:
     """The first block holds both commands, each one line."""
-    assert blocks("console")[0].splitlines() == [
+    assert blocks(README)[0].text.splitlines() == [
         "pip install -e '.[demo]' && python manage.py demo",
         "pip install -e '.[test]' && pytest",
     ]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_readmes_python_runs(settings: Any) -> None:
-    """The Python blocks, one after the other, run as they are and print what their comments say."""
-    Paint.objects.create(color="red", litres=3)
-    settings.STATISTICS_CACHE = settings.STATISTICS_CACHE | {}
-    namespace: dict[str, Any] = {"__name__": "project.catalog.readme"}
-    for block in blocks("python"):
-        if "CACHES = " in block:
-            continue  # settings: the next test
-        for statement, expected in examples(block):
-            if expected is None:
-                exec(statement, namespace)  # noqa: S102
-            else:
-                assert repr(eval(statement, namespace)) == expected, statement  # noqa: S307
-    told = run_tests(namespace["ShelfTest"])
-    assert told.testsRun == 1
-    assert told.wasSuccessful(), told.errors + told.failures
-    caches["statistics"].clear()
-
-
-def run_tests(case: type[TestCase]) -> unittest.TestResult:
-    """Run a test case as a project does."""
-    told = unittest.TestResult()
-    unittest.defaultTestLoader.loadTestsFromTestCase(case).run(told)
-    return told
-
-
-def examples(block: str) -> list[tuple[str, str | None]]:
-    """Split a block into statements, and expressions with what their comment says they give."""
-    parts: list[tuple[str, str | None]] = []
-    code: list[str] = []
-    for line in block.splitlines():
-        if found := re.fullmatch(r"(\S.*?)  # → (.*)", line):
-            parts.extend([("\n".join(code), None), (found[1], found[2])])
-            code = []
-        else:
-            code.append(line)
-    return [*parts, ("\n".join(code), None)]
-
-
-@pytest.mark.django_db
-def test_the_readmes_settings_pass_the_checks(settings: Any) -> None:
-    """The settings block, as it is, gives no error and no warning."""
-    block = next(text for text in blocks("python") if "CACHES = " in text)
-    namespace: dict[str, Any] = {}
-    exec(block, namespace)  # noqa: S102
-    settings.CACHES = namespace["CACHES"]
-    settings.STATISTICS_CACHE = namespace["STATISTICS_CACHE"]
-    call_command("check", fail_level="WARNING")
 
 
 def test_the_readme_counts_the_ways_of_the_soak() -> None:
