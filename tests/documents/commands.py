@@ -10,13 +10,15 @@ from pathlib import Path
 
 from celery.bin.celery import celery
 from django.core.management import get_commands, load_command_class
+from django.utils.module_loading import import_string
+from gunicorn.config import Config
 
 from tests.documents.documents import ROOT
 
 OURS = "django-statistics-cache"
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 REQUIREMENT = re.compile(r"([\w.-]+)(?:\[([\w,-]+)\])?(?:[<>=~!].*)?")
-OF_THE_SYSTEM = {"cd", "curl", "export", "kill", "sudo", "systemctl"}  # nothing of ours: only their names are looked at
+OF_THE_SYSTEM = {"cd", "curl", "export", "kill", "set", "sudo", "systemctl"}  # their names alone are looked at
 
 
 def lines(text: str) -> list[str]:
@@ -78,7 +80,7 @@ def check_pip(words: list[str]) -> None:
     """Fail unless what is installed exists, with its extras."""
     assert words[0] == "install", words
     for word in words[1:]:
-        if word.startswith("-") or word.endswith(".whl"):
+        if word.startswith("-") or word.endswith((".txt", ".whl")):
             continue
         if found := re.fullmatch(r"\.\[([\w,]+)\]", word):
             name, extras = OURS, found[1]
@@ -111,8 +113,16 @@ def check_celery(words: list[str]) -> None:
     assert [option for option in options(given) if option not in known] == []
 
 
+def check_gunicorn(words: list[str]) -> None:
+    """Fail unless gunicorn takes these words, and the application is there."""
+    given = Config().parser().parse_args(words)
+    assert given.args == ["project.wsgi"]
+    assert callable(import_string(f"{given.args[0]}.application"))
+
+
 PROGRAMS: dict[str, Callable[[list[str]], None]] = {
     "celery": check_celery,
+    "gunicorn": check_gunicorn,
     "manage.py": check_manage,
     "pip": check_pip,
     "pytest": check_pytest,

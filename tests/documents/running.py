@@ -48,6 +48,8 @@ class Running:
                     exec(statement, self.namespace)  # noqa: S102
                 else:
                     assert repr(eval(statement, self.namespace)) == expected, statement  # noqa: S307
+            if "urlpatterns" in self.namespace:
+                self.request.getfixturevalue("settings").ROOT_URLCONF = self.module.__name__
             for name in [each for each in self.namespace if each not in known]:
                 self.run_test(name, self.namespace[name])
 

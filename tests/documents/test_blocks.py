@@ -12,7 +12,7 @@ from django.core.cache import caches
 from django.template import Context, Template
 
 from tests.documents import commands
-from tests.documents.documents import DOCUMENTS, NAMES, Block, blocks
+from tests.documents.documents import DOCUMENTS, NAMES, ROOT, Block, blocks
 from tests.documents.running import Running
 
 
@@ -53,6 +53,16 @@ def test_every_other_block_is_what_it_says(name: str, block: Block) -> None:
     """Commands are commands, units and Procfiles have commands in them, data can be read."""
     if block.language in LOOKED_AT:
         LOOKED_AT[block.language](block.text)
+    if block.language != "python" and (found := re.match(r"# (project/[\w./-]+)\n", block.text)):
+        assert (ROOT / found[1]).read_text() == block.text
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "project/deploy").iterdir()), ids=lambda path: path.name)
+def test_the_examples_of_deploying_are_looked_at(path: Path) -> None:
+    """What the example deploys by is held to the same, those files too that no guide shows whole."""
+    {".service": look_at_units, ".sh": look_at_commands, "": look_at_procfile}[path.suffix](path.read_text())
+    if path.name == "Procfile":
+        assert path.read_text() in DOCUMENTS["statistics_cache/docs/deploy.md"]
 
 
 def look_at_commands(text: str) -> None:
