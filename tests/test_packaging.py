@@ -67,25 +67,3 @@ def test_the_readme_begins_with_the_two_commands() -> None:
         "pip install -e '.[demo]' && python manage.py demo",
         "pip install -e '.[test]' && pytest",
     ]
-
-
-def test_the_readme_counts_the_ways_of_the_soak() -> None:
-    """In how many ways it writes, and in how many it hurts, is what `python -m tests.soak` does."""
-    from tests.soak.chaos import OUTAGES
-    from tests.soak.paths import PATHS
-    from tests.soak.writing import SOURCES
-
-    assert SOURCES  # importing them fills PATHS
-    assert f"writes in {len(PATHS)} ways" in README
-    assert f"in {len(OUTAGES)} ways (hung" in README
-
-
-def test_the_readme_names_every_setting_check_and_verb() -> None:
-    """What exists is documented: settings with their defaults, verbs, commands."""
-    from statistics_cache.api import Statistic
-    from statistics_cache.conf import Settings
-
-    verbs = [name for name in vars(Statistic) if not name.startswith("_")]
-    commands = [path.stem for path in (ROOT / "statistics_cache/management/commands").glob("[a-z]*.py")]
-    for name in [*Settings.model_fields, *verbs, *commands]:
-        assert f"`{name}" in README or f".{name}(" in README, name

@@ -28,7 +28,7 @@ from tests.differential.tables import HOT, tables
 from tests.routers import TestRouter
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-SECTION = README.split("## When the data changes")[1].split("\n## ")[0]
+SECTION = README.split("\n## What is not promised\n")[1].split("\n## ")[0]
 HEADING = "| this write | a plain model | a `StatisticsSource` | any model, by triggers |"
 LINES = SECTION.split(HEADING)[1].split("\n\n")[0].splitlines()[2:]
 CELLS = [[cell.strip() for cell in line.strip("|").split("|")] for line in LINES]

@@ -8,6 +8,7 @@ from tests.documents.documents import DOCUMENTS, NAMES, ROOT, anchors, prose, se
 
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 FIGURE = re.compile(r"\d ?(µs|ms)\b|\d+ times as|an eighth")
+REFERENCE = [f"statistics_cache/docs/{each}.md" for each in ("benchmarks", "costs", "signals")]
 COMMAND = re.compile(r"`?(python -m tests\.\w+|pytest tests/)")
 
 
@@ -29,3 +30,25 @@ def test_every_figure_names_its_command(name: str) -> None:
     """Where a section tells how long something takes, it names the command that measures it."""
     for section in sections(DOCUMENTS[name]):
         assert not FIGURE.search(prose(section)) or COMMAND.search(section), section
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_document_is_longer_than_one_reads(name: str) -> None:
+    """The README has at most 250 lines, a guide a hundred; a line of prose is not wider than the code."""
+    lines = DOCUMENTS[name].splitlines()
+    assert len(lines) <= (250 if name == "README.md" else 100)
+    assert [
+        line for line in lines if len(line) > 120 and not line.startswith(("|", "  <img")) and "](" not in line
+    ] == []
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in REFERENCE])
+def test_every_guide_points_to_the_example(name: str) -> None:
+    """Each guide names the file of `project/` that shows it."""
+    assert re.search(r"\]\((\.\./\.\./)?project/", DOCUMENTS[name])
+
+
+def test_the_readme_leads_to_every_document() -> None:
+    """Each guide is named by the README; the benchmark's by the guide to costs."""
+    linked = {target for target, _ in LINK.findall(DOCUMENTS["README.md"])}
+    assert set(NAMES) - linked == {"README.md", "statistics_cache/docs/benchmarks.md"}
