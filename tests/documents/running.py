@@ -89,9 +89,11 @@ def is_settings(code: str) -> bool:
 
 def pass_the_checks(code: str) -> None:
     """Fail unless these settings give no error and no warning, and the apps that they name exist."""
-    given: dict[str, Any] = {"INSTALLED_APPS": [], "CACHES": {}, "STATISTICS_CACHE": {}}
+    given: dict[str, Any] = {}
     exec(code, given)  # noqa: S102
-    settings = {name: value for name, value in given.items() if name.isupper() and value}
+    settings = {name: value for name, value in given.items() if name.isupper()}
+    if "CACHES" in settings:
+        settings.setdefault("STATISTICS_CACHE", {})
     for app in settings.pop("INSTALLED_APPS", ()):
         assert app is Ellipsis or import_string(f"{app}.apps")
     celery = {name[7:].lower(): settings.pop(name) for name in list(settings) if name.startswith("CELERY_")}

