@@ -221,7 +221,7 @@ def log_tables_missing(database: str, **_: Any) -> None:
 def log_triggers_unfit(database: str, fault: str, **_: Any) -> None:
     """Log one line per table."""
     facts = {"database": database, "fault": fault}
-    logger.error("triggers not installed on %r: %s: what depends on it is computed live", database, fault, extra=facts)
+    logger.error("triggers not installed on %r: %s: its statistics are computed live", database, fault, extra=facts)
 
 
 @receiver(tenants_mixed)

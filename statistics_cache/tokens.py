@@ -25,7 +25,7 @@ class Token(NamedTuple):
     captured: Capture
 
 
-OUT = "while the database is out. Try again when it answers."
+OUT = "while the database is down. Try again when it answers."
 CHANGED = "in a transaction that changed what it is computed from. Take one before, or after the commit."
 TOKEN = TypeAdapter(Token)
 

@@ -131,7 +131,7 @@ def test_where_there_is_no_token_the_reason_is_said(monkeypatch: pytest.MonkeyPa
     """A transaction that changed a source has no token, nor has a database that is out; which it is, is said."""
     with monkeypatch.context() as patch:
         patch.setattr(checking, "prove", lambda *_: None)
-        with pytest.raises(TokenError, match="while the database is out"):
+        with pytest.raises(TokenError, match="while the database is down"):
             stock.token(Color.RED)
     with transaction.atomic(using=cold.alias_of(stock.declaration)):
         Paint.objects.create(color="red", litres=3)

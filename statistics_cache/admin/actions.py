@@ -132,7 +132,7 @@ def refresh_later(model_admin: Admin, request: HttpRequest, rows: Rows) -> HttpR
             break
     tell_of_orphans(model_admin, request, orphans)
     if is_out:
-        text = _("The broker is out: %(entries)s queued, no more.") % {"entries": entries(len(queued))}
+        text = _("The broker is down: %(entries)s queued, no more.") % {"entries": entries(len(queued))}
         model_admin.message_user(request, text, messages.ERROR)
     elif queued:
         text = _("%(entries)s queued for a worker.") % {"entries": entries(len(queued))}

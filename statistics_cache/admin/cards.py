@@ -133,7 +133,7 @@ def banner(request: HttpRequest, entries: EntryList) -> str:
         text = _("Triggers are not as declared (%(fault)s). Run `manage.py statistics_triggers install`.")
         return text % {"fault": faults[0]}
     if asking.breaker.is_open:
-        return _("The cache is out, so nobody can tell when the last tick was. Readers are answered by the table.")
+        return _("The cache is down, so nobody can tell when the last tick was. Readers get answers from the table.")
     tick = entries.tick
     if tick is None:
         if not hydrates(visible_declarations(request)):

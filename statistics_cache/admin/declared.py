@@ -265,7 +265,7 @@ def queue_all(
     done = upkeep.refresh_all_later(declaration, variants)
     is_out = done < len(variants)
     good = _("%(done)s of %(number)s variants of %(name)s queued for a worker.")
-    bad = _("%(done)s of %(number)s variants of %(name)s queued for a worker: the broker is out.")
+    bad = _("%(done)s of %(number)s variants of %(name)s queued for a worker: the broker is down.")
     tell(
         model_admin, request, declaration, (bad if is_out else good) % said_of(declaration, variants, done), not is_out
     )

@@ -29,15 +29,13 @@ MEANINGS: dict[str, Any] = {
     "stale": gettext_lazy("Older than its ttl, or its source changed"),
     "expired": gettext_lazy("Older than its stale_ttl, or changed for longer than its changed_ttl: for no reader"),
     "empty": gettext_lazy("Nothing that a reader could get: cleared, or only a failure is recorded"),
-    "orphaned": gettext_lazy(
-        "No call reads it: of a statistic nobody declares, of another schema, or of other parameters"
-    ),
+    "orphaned": gettext_lazy("No call reads it: its statistic, its schema or its parameters are gone"),
 }
 WHY: dict[Reason, str] = {
     "transaction": gettext_noop("This transaction changed its source."),
     "clock": gettext_noop("It is of the future: a clock was set back."),
     "source": gettext_noop("Its source changed"),
-    "unproven": gettext_noop("The database is out."),
+    "unproven": gettext_noop("The database is down."),
 }
 REASONS: dict[str, str] = {
     "missing": gettext_noop("nothing was stored"),

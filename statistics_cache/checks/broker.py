@@ -34,7 +34,7 @@ def check_broker(**_: Any) -> list[CheckMessage]:
     """Report that there is no broker; where tasks run eagerly none is needed."""
     if current_app.conf.task_always_eager or servers():
         return []
-    message = "Celery has no broker: it tries amqp on localhost, and who finds an entry stale waits for that."
+    message = "Celery has no broker: it tries amqp on localhost, and the reader of a stale entry waits for that."
     hint = (
         "Set CELERY_BROKER_URL in the settings that the Celery app reads, and import that app in the project's "
         "__init__.py; or, to try things out, CELERY_TASK_ALWAYS_EAGER = True."
@@ -55,9 +55,7 @@ def without(number: int, kind: str, schemes: tuple[str, ...], options: Mapping[s
     missing = {name: value for name, value in options.items() if given.get(name) is None}
     if not missing or not any(server.startswith(schemes) for server in servers()):
         return []
-    message = (
-        f"The broker is {kind}, with no {' and no '.join(missing)}: one that hangs or is out keeps readers waiting."
-    )
+    message = f"The broker is {kind}, with no {' and no '.join(missing)}: while it hangs or is down, readers wait."
     return [warning(number, message, f"Add {missing} to CELERY_BROKER_TRANSPORT_OPTIONS.")]
 
 

@@ -62,7 +62,7 @@ def contract_faults(alias: Alias) -> Iterator[CheckMessage]:
         yield error(
             4,
             f"{place} ignores exceptions, so a failed delivery looks delivered and old values stay fresh.",
-            "Set OPTIONS['IGNORE_EXCEPTIONS'] = False on this alias; statistics cope with a server that is out.",
+            "Set OPTIONS['IGNORE_EXCEPTIONS'] = False on this alias; statistics cope with a server that is down.",
         )
     if alias.is_redis and (why := serializer_fault(alias)):
         yield error(
@@ -103,7 +103,7 @@ def client_faults(alias: Alias, place: str) -> Iterator[CheckMessage]:
 def serializer_fault(alias: Alias) -> str | None:
     """Say why values of an alias are not our text; None where they are."""
     if not alias.is_django_redis:
-        return "is served by Django's own Redis backend, which stores pickles: who can write to Redis can run code."
+        return "is served by Django's own Redis backend, which stores pickles: a writer to Redis could run code."
     path = alias.options.get("SERIALIZER", PICKLE_SERIALIZER)
     try:
         serializer = class_of(path, "SERIALIZER")

@@ -43,8 +43,8 @@ def trigger_faults(alias: str) -> Iterator[CheckMessage]:
         return
     for fault in found:
         hint = (
-            f"Run `manage.py statistics_triggers install --database {alias}`, or have who owns the tables run what "
-            "`manage.py statistics_triggers sql` prints. Until then what depends on it may be computed live."
+            f"Run `manage.py statistics_triggers install --database {alias}`, or let the owner of the tables run what "
+            "`manage.py statistics_triggers sql` prints. Until then its statistics may be computed live."
         )
         yield error(28, f"{alias}: {fault}.", hint)
 

@@ -22,7 +22,7 @@ BY: dict[str, str] = {
     "worker": gettext_noop("by a worker"),
     "tick": gettext_noop("by a worker that the tick had asked"),
     "command": gettext_noop("by a command"),
-    "": gettext_noop("by nobody knows whom"),
+    "": gettext_noop("by an unknown caller"),
 }
 WHY: dict[str, str] = {
     "missing": gettext_noop("because nothing was stored"),
@@ -42,7 +42,7 @@ STATES: dict[tuple[str, str | None], str] = {
     ("stale", "source"): gettext_noop("Stale: its source has changed since it was computed."),
     ("stale", "clock"): gettext_noop("Stale: it is of the future, so a clock was set back."),
     ("stale", "transaction"): gettext_noop("Stale here: this transaction has changed its source and is not over yet."),
-    ("stale", "unproven"): gettext_noop("Stale: the database is out, so nobody can say whether it is current."),
+    ("stale", "unproven"): gettext_noop("Stale: the database is down, so nobody can tell whether it is current."),
     ("expired", "age"): gettext_noop("Expired: %(age)s old, which is past its stale_ttl of %(stale_ttl)s."),
     ("expired", "source"): gettext_noop(
         "Expired: it has lacked a change for longer than its changed_ttl of %(changed_ttl)s."
@@ -55,16 +55,16 @@ READS: dict[str, str] = {
     "stale": gettext_noop("It is given as stale."),
     "computes": gettext_noop("The reader computes it, once for all who ask meanwhile, and it is stored."),
     "fails": gettext_noop("ComputeFailed is raised: the last compute failed, and it is not tried again yet."),
-    "raises": gettext_noop("The reader computes it, and meets the error of the database, which is out."),
+    "raises": gettext_noop("The reader computes it, and gets the error of the database, which is down."),
     "disabled": gettext_noop("ENABLED is False: each call computes, and nothing is stored."),
-    "inside": gettext_noop("Inside a compute only what the database proves is given; else it is computed."),
+    "inside": gettext_noop("Inside a compute: returned if the database proves it current, otherwise computed."),
     "transaction": gettext_noop("In this transaction each call computes, and nothing is stored."),
-    "live": gettext_noop("A change was committed that nobody has accounted for yet: until then each call computes."),
+    "live": gettext_noop("A committed change is still being checked. Until that is done, each call computes."),
 }
 REFRESHES: dict[str, str] = {
     "tick": gettext_noop("The tick keeps it warm: the first one from %(when)s on has it refreshed."),
     "perhaps the tick": gettext_noop(
-        "Each tick asks the callable of hydrate=: if that names it, the first from %(when)s on has it refreshed."
+        "Each tick asks the callable of hydrate=. If that names it, the first tick from %(when)s on has it refreshed."
     ),
     "worker": gettext_noop("The first read from %(when)s on has a worker refresh it. Without a reader nothing does."),
     "reader": gettext_noop("The first read from %(when)s on computes it. Without a reader nothing does."),
@@ -133,13 +133,13 @@ def limits_in(facts: Facts) -> dict[str, str]:
 def computed(facts: Facts) -> str:
     """Say when it was computed, by whom, for what, and from what."""
     if facts.computed_at is None or facts.age is None or facts.cost is None:
-        return _("Not that anybody knows of.")
+        return _("Never, as far as is known.")
     by = _(BY.get(facts.by, BY[""]))
     said = {"ago": duration(facts.age.total_seconds()), "at": stamp(facts.computed_at), "by": by}
     text = _("%(ago)s ago (%(at)s), %(by)s") % said
     if facts.why in WHY:
         text = f"{text}, {_(WHY[facts.why])}"
-    sources = ", ".join(facts.sources) or _("nothing that is declared")
+    sources = ", ".join(facts.sources) or _("no declared source")
     cost = duration(facts.cost.total_seconds())
     return _("%(text)s, in %(cost)s, from %(sources)s.") % {"text": text, "cost": cost, "sources": sources}
 
@@ -147,11 +147,11 @@ def computed(facts: Facts) -> str:
 def changed(facts: Facts) -> str:
     """Say what changed since."""
     if facts.is_database_out:
-        return _("The database is out, so nobody can say.")
+        return _("The database is down, so nobody can tell.")
     if not facts.is_changed:
         return _("Nothing.")
     if not facts.changes:
-        return _("Something, longer ago than is kept.")
+        return _("Something, but its cause is no longer kept.")
     number = sum(each.number for each in facts.changes)
     text = ngettext("At least %(number)d change", "At least %(number)d changes", number) % {"number": number}
     return f"{text}: {'; '.join(causes(facts.changes))}."
@@ -193,28 +193,31 @@ def next_read(facts: Facts) -> str:
 def in_cache(facts: Facts) -> str:
     """Say what the hot tier holds."""
     if facts.is_cache_out:
-        return _("The cache is out, so this process does not ask it.")
+        return _("The cache is down, so this process does not ask it.")
     if (copy := facts.hot) is None:
         return _("No copy.")
     said = {"at": stamp(copy.computed_at), "proved": stamp(copy.proved_at)}
     if not copy.are_equal:
-        return _("A copy computed at %(at)s under tokens that are no longer those of now: nobody believes it.") % said
+        return _("A copy computed at %(at)s. Its generations are out of date: no read uses it.") % said
     if not copy.is_believed:
-        return _("A copy computed at %(at)s under the tokens of now, last proved at %(proved)s: too long ago.") % said
-    return _("A copy computed at %(at)s under the tokens of now, proved at %(proved)s: it is believed.") % said
+        return (
+            _("A copy computed at %(at)s, last proved at %(proved)s: too long ago, so the next read asks the table.")
+            % said
+        )
+    return _("A copy computed at %(at)s, proved at %(proved)s: reads use it.") % said
 
 
 def in_table(facts: Facts) -> str:
     """Say what the cold tier holds."""
     if facts.is_database_out:
-        return _("The database is out, so nobody can say.")
+        return _("The database is down, so nobody can tell.")
     if (copy := facts.cold) is None:
         return _("No value.")
     said = {"at": stamp(copy.computed_at)}
     if copy.is_cleared:
         return _("A value computed at %(at)s that was cleared: it only takes room.") % said
     if not copy.is_current:
-        return _("A value computed at %(at)s, before what changed since.") % said
+        return _("A value computed at %(at)s, before the last change.") % said
     return _("A value computed at %(at)s that the database proves current.") % said
 
 

@@ -78,7 +78,7 @@ def demand_one(verb: str, given: Mapping[str, object]) -> None:
 
 def database_out() -> CommandError:
     """Give the error that ends a command with 1 where the database does not answer."""
-    return CommandError("The database is out. Try again when it answers.", returncode=FAILED)
+    return CommandError("The database is down. Try again when it answers.", returncode=FAILED)
 
 
 def at_least_one(option: str, number: int) -> int:

@@ -31,7 +31,7 @@ ENDED: dict[str, Outcome] = {"refreshed": "computed", "fresh": "found"}
 FAILURES = {
     "busy": "another compute of it took longer than WAIT_TIMEOUT. Try again, or raise WAIT_TIMEOUT.",
     "blocked": "its last compute failed, and it is not tried again yet. refresh_statistics --force tries at once.",
-    "unproven": "the database is out, or this transaction changed its source: nothing could be stored.",
+    "unproven": "the database is down, or this transaction changed its source: nothing could be stored.",
 }
 
 
@@ -128,7 +128,7 @@ def enqueue(wanted: Wanted) -> Tried:
     """Queue a refresh. Raises CommandError while the broker is out: what follows could not be queued either."""
     if queue.later(wanted):
         return Tried(wanted.variant.key, "queued")
-    raise CommandError("The broker is out. Start it, or leave --async out to compute here.", returncode=FAILED)
+    raise CommandError("The broker is down. Start it, or omit --async to compute here.", returncode=FAILED)
 
 
 def is_seen_by_threads(wanted: Wanted) -> bool:

@@ -101,7 +101,7 @@ def faults(alias: str) -> list[str]:
         found.append(f"trigger {each.name} on {each.table} {how}")
     found += [f"trigger {name} on {table} is of nothing that is declared" for table, name in state.left_over]
     if not found and is_blocked(alias):
-        found.append("an earlier migration did not end: what was written meanwhile is unknown")
+        found.append("an earlier migration did not end: writes made meanwhile are unknown")
     return found
 
 

@@ -127,7 +127,7 @@ def listen(alias: str) -> Generator[str, None, None]:
             hear(alias, ear)
         except cold.OUTAGES as error:
             pause = FIRST_PAUSE if monotonic() - began > LAST_PAUSE else min(2 * pause, LAST_PAUSE)
-            yield f"the database is out, trying again: {str(error).strip().partition(chr(10))[0]}"
+            yield f"the database is down, trying again: {str(error).strip().partition(chr(10))[0]}"
         finally:
             ear.connection.close()
         sleep(pause * uniform(0.5, 1.0))

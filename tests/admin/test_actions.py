@@ -39,7 +39,7 @@ def test_a_refresh_while_the_broker_is_out(admin_client: Client, messages: Messa
     """It says so, queues nothing and notes nothing."""
     queue.breaker.failed(ConnectionError())
     page = act(admin_client, "refresh_later", row_of(RED), row_of(BLUE))
-    assert said(page) == ["The broker is out: 0 entries queued, no more."]
+    assert said(page) == ["The broker is down: 0 entries queued, no more."]
     assert messages.take() == []
     assert not LogEntry.objects.exists()
 
@@ -264,7 +264,7 @@ class TestRunNow:
         monkeypatch.setattr("statistics_cache.admin.declared.MAX_NOW", 3)
         queue.breaker.failed(ConnectionError())
         assert (
-            "0 of 4 variants of tests.stock queued for a worker: the broker is out."
+            "0 of 4 variants of tests.stock queued for a worker: the broker is down."
             in said(self.run(admin_client, "tests.stock"))[0]
         )
 

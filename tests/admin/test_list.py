@@ -124,7 +124,7 @@ def test_orphans_are_told_and_their_values_are_not(admin_client: Client) -> None
     assert cards(page)["Fresh"] == "0"
     detail = admin_client.get(f"{LIST}{unknown.pk}/change/")
     assert b"treasure" not in page.content + detail.content
-    assert b"nobody says who may see it" in detail.content
+    assert b"nothing says who may see it" in detail.content
 
 
 def test_a_long_name_breaks_at_its_dots_and_underscores(admin_client: Client) -> None:
@@ -376,7 +376,7 @@ def test_breakers_are_shown(admin_client: Client) -> None:
     asking.breaker.failed(ConnectionError())
     page = admin_client.get(LIST)
     assert (cards(page)["Cache"], cards(page)["Broker"]) == ("out", "out")
-    assert "The cache is out" in page.context["banner"]
+    assert "The cache is down" in page.context["banner"]
 
 
 def test_an_empty_list_opens(admin_client: Client) -> None:

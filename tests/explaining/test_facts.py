@@ -123,7 +123,7 @@ def test_what_nobody_can_prove(clock: Traveller, monkeypatch: pytest.MonkeyPatch
     assert gist() == ("stale", "unproven", "stale", "nobody")
     assert facts().asks_at is None
     assert facts(stock).next_read == "raises"
-    assert "The database is out, so nobody can say." in str(shelf.explain(Color.RED))
+    assert "The database is down, so nobody can tell." in str(shelf.explain(Color.RED))
 
 
 def test_what_failed(clock: Traveller, monkeypatch: pytest.MonkeyPatch) -> None:

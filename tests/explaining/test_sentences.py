@@ -46,7 +46,7 @@ STATES = [
     ("stale", "source", "Stale: its source has changed since it was computed."),
     ("stale", "clock", "Stale: it is of the future, so a clock was set back."),
     ("stale", "transaction", "Stale here: this transaction has changed its source and is not over yet."),
-    ("stale", "unproven", "Stale: the database is out, so nobody can say whether it is current."),
+    ("stale", "unproven", "Stale: the database is down, so nobody can tell whether it is current."),
     ("expired", "age", "Expired: 3 min old, which is past its stale_ttl of 1 h."),
     ("expired", "source", "Expired: it has lacked a change for longer than its changed_ttl of 2 min."),
     ("expired", "clock", "Expired: it is so far in the future that nobody can tell its age."),
@@ -72,8 +72,8 @@ COMPUTED = [
     ({"by": "worker", "why": "age"}, "by a worker, because what was stored was older than its ttl"),
     ({"by": "tick", "why": "source"}, "by a worker that the tick had asked, because its source had changed"),
     ({"by": "command", "why": "refresh"}, "by a command, because .refresh() was called"),
-    ({"by": "", "why": ""}, "by nobody knows whom"),
-    ({"by": "what another version wrote", "why": "for its own reasons"}, "by nobody knows whom"),
+    ({"by": "", "why": ""}, "by an unknown caller"),
+    ({"by": "what another version wrote", "why": "for its own reasons"}, "by an unknown caller"),
 ]
 
 
@@ -87,16 +87,16 @@ def test_when_by_whom_and_from_what(facts: dict[str, str], text: str) -> None:
 def test_what_was_never_computed() -> None:
     """Where nothing is known of a compute, that is said, and nothing of changes since."""
     told = dict(sentences.told(replace(FACTS, **NOTHING)))
-    assert told["Computed"] == "Not that anybody knows of."
+    assert told["Computed"] == "Never, as far as is known."
     assert "Changed since" not in told
-    assert say("Computed", sources=()).endswith("from nothing that is declared.")
+    assert say("Computed", sources=()).endswith("from no declared source.")
 
 
 def test_what_changed_since() -> None:
     """The newest causes with their numbers and times, and how many more there are."""
     assert say("Changed since") == "Nothing."
-    assert say("Changed since", is_changed=True) == "Something, longer ago than is kept."
-    assert say("Changed since", is_database_out=True) == "The database is out, so nobody can say."
+    assert say("Changed since", is_changed=True) == "Something, but its cause is no longer kept."
+    assert say("Changed since", is_database_out=True) == "The database is down, so nobody can tell."
     changes = tuple(Change("*", f"tests.Paint {at} saved", 1, NOON) for at in range(7))
     few = (Change("*", "by hand", 2, NOON), Change("*", "", 3, NOON), Change("", "", 1, NOON))
     at = "2026-03-01 12:00:00 UTC"

@@ -252,7 +252,7 @@ def test_without_its_database_it_ends_with_1(args: tuple[str, ...], monkeypatch:
     monkeypatch.setattr(proving, "prove_at_once", refuse(OperationalError("no such table")))
     ended = run("hydrate", "tests.stock", *args)
     assert (ended.code, ended.out, ended.err) == (1, "", "")
-    assert ended.message.startswith("The database is out.")
+    assert ended.message.startswith("The database is down.")
     assert not Computed.counts
 
 

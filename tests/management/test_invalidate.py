@@ -265,7 +265,7 @@ def test_a_database_that_goes_away_ends_it_with_1(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(proving, "prove_at_once", refuse(OperationalError("no such table")))
     ended = run("invalidate", "tests.stock", "--refresh")
     assert (ended.code, ended.out) == (1, "tests.stock: 4 invalidated.\n")
-    assert ended.message.startswith("The database is out.")
+    assert ended.message.startswith("The database is down.")
 
 
 def test_help_is_readable_by_itself() -> None:

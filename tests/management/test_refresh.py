@@ -257,7 +257,7 @@ def test_without_the_broker_nothing_is_queued(messages: Messages) -> None:
     queue.breaker.retry_at += 1000
     ended = run("refresh", "tests.stock", "--async")
     assert (ended.code, ended.out) == (1, "")
-    assert ended.message == "The broker is out. Start it, or leave --async out to compute here."
+    assert ended.message == "The broker is down. Start it, or omit --async to compute here."
     assert not Computed.counts
     assert messages.take() == []
 
@@ -595,7 +595,7 @@ def test_an_interrupted_refresh_says_what_was_done() -> None:
     assert (ended.code, ended.out) == (130, "tests.moody: refreshed 2, fresh 0, failed 0.\n")
 
 
-REFUSED, OUT = "The database refused: no such table", "The database is out."
+REFUSED, OUT = "The database refused: no such table", "The database is down."
 
 
 @pytest.mark.parametrize(

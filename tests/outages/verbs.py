@@ -145,7 +145,7 @@ def check_ended(world: World, ended: Ended) -> None:
     if ended.code == 1:
         told = ended.message + ended.err
         assert (world.refuses != "nothing" and ("database" in told or "not be stored" in told)) or (
-            world.is_brokerless and "The broker is out." in told
+            world.is_brokerless and "The broker is down." in told
         ), ended
 
 

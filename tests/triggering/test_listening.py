@@ -132,7 +132,7 @@ def test_a_lost_connection_is_made_again(
             until(lambda: other.execute(f"SELECT count(*) {BACKENDS}").fetchone() == (0,))
             other.execute(UPDATE)
             assert asked() == 1
-        assert told(process).startswith("default: the database is out, trying again: ")
+        assert told(process).startswith("default: the database is down, trying again: ")
         assert told(process) == "default: listening."
         until(lambda: asked() == 2)
         other.execute(UPDATE)

@@ -36,9 +36,9 @@ class Command(StatisticsCommand):
     """Ends with 1 where a fresh value is not what its function gives now, or the function raised."""
 
     help = (
-        "Computes stored variants that are fresh anew and compares, if nothing that they depend on has changed in "
-        "between. What differs is a drift: a source that is not declared, a write that nobody saw, or a function "
-        "that looks at something else; where two computes differ as well, it is named as not deterministic. "
+        "Computes fresh stored variants again and compares, if none of their sources has changed in between. A "
+        "difference is a drift: a source is not declared, a write was not seen, or the function looks at something "
+        "else. If two computes differ from each other, the function is named as not deterministic. "
         "Stores nothing. "
     ) + EXIT_CODES
 
@@ -46,7 +46,7 @@ class Command(StatisticsCommand):
         """Take what to audit, and how much of it."""
         add_choice(parser)
         parser.add_argument(
-            "--sample", metavar="1%", default="100%", help="Only so much of what is stored, chosen by chance."
+            "--sample", metavar="1%", default="100%", help="Only this share of the stored variants, chosen by chance."
         )
         parser.add_argument(
             "--format",

@@ -41,8 +41,9 @@ class Command(StatisticsCommand):
     """Deletes stored variants; what is cleared in both tiers never comes back, not even as stale."""
 
     help = (
-        "Deletes the stored variants of statistics. What is cleared in both tiers never comes back; with --tier hot, "
-        "what the database proves is promoted again. Asks first, unless --no-input or --dry-run is given. " + EXIT_CODES
+        "Deletes the stored variants of statistics. Cleared in both tiers, a value never comes back; with --tier hot, "
+        "values that the database proves current are promoted again. Asks first, unless --no-input or --dry-run is "
+        "given. " + EXIT_CODES
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -94,7 +95,7 @@ def refuse_contradictions(options: Mapping[str, Any]) -> None:
     """Raise CommandError with 2 for options that say nothing, or two things at once."""
     demand_one("clear", {"NAME": options["names"], "--all": options["all"], "--orphaned": options["orphaned"]})
     if options["orphaned"] and options["params"] is not None:
-        raise usage("--orphaned takes no --params: nothing says any more what they mean.")
+        raise usage("--orphaned takes no --params: those of orphaned rows mean nothing any more.")
     if options["orphaned"] and options["tier"] in ("hot", "cold"):
         raise usage(f"--orphaned clears both tiers. Leave --tier {options['tier']} out.")
 

@@ -21,7 +21,7 @@ class Command(RefreshingCommand):
     help = (
         "Computes variants of statistics, stores nothing, notes which tables they read, and prints the depends_on= to "
         "paste: with paths where every read holds a column equal to a parameter. Look at them: a change drops no other "
-        "variant than such a path says. What a read did not come by is not in it. "
+        "variant than such a path says. Tables that these computes did not read are not in it. "
     ) + EXIT_CODES
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -60,7 +60,7 @@ class Command(RefreshingCommand):
         found = propose(declaration, tries)
         self.stdout.write(f"{declaration.name}, from {len(tries)} computed:\n{found.text}")
         for other in found.others:
-            self.stdout.write(f"It also reads {other}, of whose changes nobody can tell it.")
+            self.stdout.write(f"It also reads {other}, whose changes cannot be seen.")
 
 
 def variants_of(chosen: Chosen) -> Any:

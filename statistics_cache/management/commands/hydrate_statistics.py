@@ -20,9 +20,9 @@ class Command(RefreshingCommand):
     """Makes the hydrated variants fresh: found so, promoted where the table proves them, else computed."""
 
     help = (
-        "Makes every variant that hydrate= names fresh: what the cache holds is found, what the database proves is "
-        "promoted without computing it, the rest is computed. Without a NAME, of every statistic that has hydrate=. A "
-        "variant that fails is told of on standard error, and the others are tried all the same. "
+        "Makes every variant that hydrate= names fresh: found in the cache, promoted from the table if the "
+        "database proves it current, otherwise computed. Without a NAME, of every statistic that has hydrate=. A "
+        "failure is written to standard error, and the others are tried all the same. "
     ) + EXIT_CODES
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,7 +31,7 @@ class Command(RefreshingCommand):
         parser.add_argument(
             "--missing-only",
             action="store_true",
-            help="Leave variants alone that the table has a value of, however old.",
+            help="Skip variants of which the table has a value, however old.",
         )
         parser.add_argument(
             "--batch-size",

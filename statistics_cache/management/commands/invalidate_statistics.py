@@ -38,7 +38,7 @@ class Command(RefreshingCommand):
         parser.add_argument(
             "--refresh",
             action="store_true",
-            help="Then compute the stored variants that were concerned. One that fails is told of on standard error, "
+            help="Then compute the stored variants that were concerned. A failure is written to standard error, "
             "and the others are tried all the same.",
         )
         parser.add_argument("--dry-run", action="store_true", help="Only count.")

@@ -30,10 +30,10 @@ class Command(RefreshingCommand):
     """Makes variants fresh: those that are not are computed, with --force every one."""
 
     help = (
-        "Refreshes the stored and the hydrated variants of one of NAME..., --all and --due: what the database proves "
-        "fresh is promoted, the rest is computed and stored. Where there is no such variant, and the parameters make a "
-        "whole call, that one is computed. A variant that fails is told of on standard error, and the others are tried "
-        "all the same. "
+        "Refreshes the stored and the hydrated variants of one of NAME..., --all and --due: those that the database "
+        "proves fresh are promoted, the others are computed and stored. Where there is no such variant, and the "
+        "parameters make a whole call, that one is computed. A failure is written to standard error, and the others "
+        "are tried all the same. "
     ) + EXIT_CODES
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -43,8 +43,8 @@ class Command(RefreshingCommand):
         parser.add_argument(
             "--due",
             action="store_true",
-            help="What the tick would queue: hydrated variants that were never computed, whose source has changed, "
-            "or that will soon be stale.",
+            help="Those that the tick would queue: hydrated variants that were never computed, whose source has "
+            "changed, or that will soon be stale.",
         )
         parser.add_argument(
             "--async", action="store_true", help="Have Celery workers refresh, instead of doing it here."

@@ -17,7 +17,7 @@ class Command(StatisticsCommand):
     help = (
         "Gives a database another identity: run it once on a copy that shares a Redis with the original and was made "
         "in a way that its server does not tell (SQLite's file written over another, a base backup that was started "
-        "without promotion). Nothing is lost: what is hot is proved and promoted again. " + EXIT_CODES
+        "without promotion). Nothing is lost: hot values are proved and promoted again. " + EXIT_CODES
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

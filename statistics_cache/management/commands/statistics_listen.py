@@ -22,7 +22,7 @@ class Command(StatisticsCommand):
         "Listens to what PostgreSQL tells of commits, of any program, and delivers it: without, readers notice within "
         "PROOF_INTERVAL. Wants triggers and the setting NOTIFY, and PostgreSQL's own HOST and PORT: a pooler that "
         "shares connections between transactions loses notices, and is refused. Runs until SIGTERM or SIGINT, and "
-        "connects again when the database was out. Exit codes: 0 ended "
+        "connects again when the database was down. Exit codes: 0 ended "
         "by a signal, 1 there is nothing to listen to, 2 wrong usage."
     )
 
