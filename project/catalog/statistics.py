@@ -1,4 +1,4 @@
-"""The statistics of the catalogue: found in every installed app, like `admin.py`."""
+"""The statistics of the catalogue. The app finds the module `statistics.py` of every installed app, like `admin.py`."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -32,7 +32,7 @@ from statistics_cache import statistic
 
 
 class CategoryStatistics(BaseModel, frozen=True):
-    """What the models of a category are made of. Percentages are of `total_models`."""
+    """What the models of a category are made of. Percentages are parts of `total_models`."""
 
     category: Category
     total_models: int
@@ -80,8 +80,8 @@ def category_statistics(
 ) -> CategoryStatistics:
     """How many models a category holds, and what they are made of.
 
-    Text models only: what another backend offers under a name of its own counts with
-    `include_backend_variations`; `grouped` counts each base name once, by its largest model.
+    Both options are for text models: `include_backend_variations` also counts models that another backend offers under
+    a name of its own; `grouped` counts each base name once, by its largest model.
     """
     models = list(ModelRecord.objects.filter(category=category))
     if not include_backend_variations:
@@ -98,7 +98,11 @@ def category_statistics(
     on_change="revalidate",
 )
 def usage_statistics(category: Category, *, days: Annotated[int, Field(ge=1, le=3650)] = 30) -> UsageStatistics:
-    """The work of the days that end with the category's newest record: computing twice gives the same."""
+    """How much work the models of a category did, by day and by model.
+
+    The days end with the category's newest record, not with today: so the time decides nothing, and computing twice
+    gives the same.
+    """
     window = newest_window(category, days)
     per_day = usage_by_day(category, window) if window else ()
     per_model = usage_by_model(category, window) if window else ()
@@ -116,7 +120,7 @@ def usage_statistics(category: Category, *, days: Annotated[int, Field(ge=1, le=
 
 
 def describe(category: Category, models: Sequence[ModelRecord]) -> CategoryStatistics:
-    """What these models of a category are made of; they are not changed, and none is too odd to count."""
+    """Describe these models of a category, without changing them; none is too odd to count."""
     is_text = category == Category.TEXT_GENERATION
     nsfw_count = sum(model.nsfw for model in models)
     return CategoryStatistics(
