@@ -30,6 +30,7 @@ STATISTICS_CACHE = {"CACHE_ALIAS": "statistics", "JITTER": 0, "PROOF_INTERVAL": 
 CELERY_BROKER_URL = "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.01, "max_retries": 0}
 CELERY_TASK_ALWAYS_EAGER = False
+CELERY_TASK_EAGER_PROPAGATES = False
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # users of tests have no secrets, and many log in
 SECURE_CSP = {"default-src": ["'self'"]}
 HAS_POLICY = django.VERSION >= (6, 0)

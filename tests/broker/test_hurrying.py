@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.core.cache import caches
 from kombu.exceptions import OperationalError
 
 from statistics_cache.broker import hurrying
 from statistics_cache.models import StatisticInvalidation
+from tests.celery_conf import set_celery
 from tests.conftest import BACKENDS, Backend
 from tests.messages import Messages
 from tests.samples import Color, stock
@@ -95,7 +95,7 @@ def test_no_reader_folds_where_tasks_run_eagerly(
 ) -> None:
     """Without a worker nobody is asked: the reader would do it all."""
     log(backend.database, 1_001)
-    monkeypatch.setitem(current_app.conf, "task_always_eager", value=True)
+    set_celery(monkeypatch, task_always_eager=True)
     read()
     assert StatisticInvalidation.objects.count() == 1_001
 

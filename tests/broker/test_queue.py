@@ -13,6 +13,7 @@ from django.core.cache import caches
 from django.db import OperationalError, connections, transaction
 from django_redis.cache import RedisCache
 from kombu.transport import TRANSPORT_ALIASES
+from pytest_django import Settings
 from time_machine import Traveller
 
 from statistics_cache import BEAT_SCHEDULE, statistic
@@ -23,6 +24,7 @@ from statistics_cache.broker.schedule import REFRESH, TICK
 from statistics_cache.cold import proving
 from statistics_cache.hot import asking
 from statistics_cache.models import StatisticEntry
+from tests.celery_conf import set_celery
 from tests.conftest import BACKENDS, Backend
 from tests.messages import Messages
 from tests.models import Paint
@@ -83,7 +85,7 @@ def broker() -> Iterator[Callable[[str], None]]:
     with pytest.MonkeyPatch.context() as patch:  # undone before the messages of the test are cleared away
 
         def use(url: str) -> None:
-            patch.setitem(current_app.conf, "broker_url", url)
+            set_celery(patch, broker_url=url)
             patch.setattr(current_app.amqp, "_producer_pool", None)
 
         yield use
@@ -210,9 +212,9 @@ def test_a_message_is_names_and_json_text(clock: Traveller, messages: Messages) 
 
 
 @pytest.mark.parametrize("name", [REFRESH, TICK])
-def test_no_message_is_a_pickle(name: str, messages: Messages, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_message_is_a_pickle(name: str, messages: Messages, settings: Settings) -> None:
     """Whatever serializer Celery is told to use, ours are JSON; so are their retries, and what beat sends."""
-    monkeypatch.setitem(current_app.conf, "task_serializer", "pickle")
+    settings.CELERY_TASK_SERIALIZER = "pickle"
     task, arguments = current_app.tasks[name], RED if name == REFRESH else {}
     task.apply_async(kwargs=arguments)
     task.signature_from_request(task.request, (), arguments).apply_async()
@@ -613,8 +615,7 @@ def test_disabled_nothing_is_queued(changed: None, conf: Any, messages: Messages
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run tasks where they are sent, and let what they raise be raised there, as far as Celery has a say."""
-    for name in ("task_always_eager", "task_eager_propagates"):
-        monkeypatch.setitem(current_app.conf, name, value=True)
+    set_celery(monkeypatch, task_always_eager=True, task_eager_propagates=True)
 
 
 @pytest.mark.usefixtures("eager")

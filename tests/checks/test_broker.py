@@ -6,7 +6,6 @@ from time import time
 from typing import Any
 
 import pytest
-from celery import current_app
 from django.core.checks import INFO, CheckMessage, Warning, run_checks  # noqa: A004  (Django's name)
 from kombu.transport import TRANSPORT_ALIASES
 from pytest_django import Settings
@@ -17,6 +16,7 @@ from statistics_cache import statistic
 from statistics_cache.api import registry
 from statistics_cache.checks import TAG
 from statistics_cache.hot import entries as hot
+from tests.celery_conf import set_celery
 from tests.messages import Messages
 from tests.samples import Color, stock
 from tests.spaces import identity
@@ -37,8 +37,7 @@ def celery() -> Iterator[Celery]:
             patch.delenv(name, raising=False)
 
         def set_keys(**keys: object) -> None:
-            for name, value in keys.items():
-                patch.setitem(current_app.conf, name, value)
+            set_celery(patch, **keys)
 
         yield set_keys
 

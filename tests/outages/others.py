@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from celery import current_app
+from django.conf import settings
 
 from statistics_cache.api import registry
 from statistics_cache.changing import receiving
@@ -39,7 +40,7 @@ def on_broker(world: World) -> Iterator[None]:
 def use(conf: Mapping[str, object]) -> None:
     """Set Celery's options, and forget connections that were made under others."""
     for name, value in conf.items():
-        current_app.conf[name] = value
+        setattr(settings, f"CELERY_{name.upper()}", value)  # Celery before 5.7 hides its own `conf` behind these
     current_app.amqp._producer_pool = None
 
 
