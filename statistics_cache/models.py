@@ -1,17 +1,14 @@
 """The cold tier: entries, the log of invalidations, and the sums that the log is folded into."""
 
-from datetime import UTC, datetime
-from typing import Any
-
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils.timezone import get_default_timezone
 from django.utils.translation import gettext_lazy
 
 from .declaring.declaration import MAX_NAME
 from .declaring.fingerprint import FINGERPRINT_LENGTH
 from .declaring.keys import MAX_LENGTH
+from .fields import Moment, Text, Texts
 
 KEPT_COSTS = 24  # the last computes an entry remembers, for its sparkline
 
@@ -24,66 +21,26 @@ class Undumped(models.Manager["models.Model"]):
         return super().get_queryset().none()
 
 
-class Moment(models.DateTimeField):  # type: ignore[type-arg]  # at run time it takes none
-    """A moment, stored exactly and read as aware, whatever USE_TZ and TIME_ZONE say. (Note [Whose zone])"""
-
-    def get_prep_value(self, value: Any) -> Any:
-        """Take a moment; a naive one is, as everywhere in Django, of TIME_ZONE."""
-        given = super().get_prep_value(value)
-        is_naive = isinstance(given, datetime) and given.tzinfo is None
-        return given.replace(tzinfo=get_default_timezone()) if is_naive else given
-
-    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
-        """Give UTC to a database that keeps no zone."""
-        given = value if prepared else self.get_prep_value(value)
-        if isinstance(given, datetime) and connection.vendor != "postgresql":
-            given = given.astimezone(UTC).replace(tzinfo=None)
-        return super().get_db_prep_value(given, connection, prepared=True)
-
-    def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
-        """Have the database give UTC."""
-        return in_utc(compiler.connection, sql), params
-
-    def from_db_value(self, value: Any, _: Any, connection: Any) -> Any:
-        """Give an aware moment; a zone that Django has put on what has none is none of its own."""
-        if not isinstance(value, datetime):
-            return value
-        has_zone = value.tzinfo is not None and connection.vendor == "postgresql"
-        return value if has_zone else value.replace(tzinfo=UTC)
-
-    def deconstruct(self) -> Any:
-        """Be Django's own field to migrations: the column is the same."""
-        name, _, args, kwargs = super().deconstruct()
-        return name, "django.db.models.DateTimeField", args, kwargs
-
-
-def in_utc(connection: Any, sql: str) -> str:
-    """Have PostgreSQL give a moment in UTC: it gives what it keeps in the connection's zone."""
-    return f"({sql} AT TIME ZONE 'UTC')" if connection.vendor == "postgresql" else sql
-
-
 class StatisticEntry(models.Model):
     """One variant's stored value; a row without a payload only records a failure."""
 
-    key = models.CharField(max_length=MAX_LENGTH)
-    schema = models.CharField(
-        max_length=FINGERPRINT_LENGTH, help_text="Fingerprint of the value's JSON schema and version."
-    )
-    statistic = models.CharField(max_length=MAX_NAME)
-    scopes = models.TextField(blank=True, help_text="The scopes whose changes concern this entry, one a line.")
-    params = models.TextField(help_text="The parameters as canonical JSON.")
-    payload = models.TextField(null=True, help_text="The value as JSON text, in the order it was computed in.")  # noqa: DJ001  (absent is not empty)
+    key = Text(max_length=MAX_LENGTH)
+    schema = Text(max_length=FINGERPRINT_LENGTH, help_text="Fingerprint of the value's JSON schema and version.")
+    statistic = Text(max_length=MAX_NAME)
+    scopes = Texts(blank=True, help_text="The scopes whose changes concern this entry, one a line.")
+    params = Texts(help_text="The parameters as canonical JSON.")
+    payload = Texts(null=True, help_text="The value as JSON text, in the order it was computed in.")
     generation = models.BigIntegerField(default=0, help_text="What the database's sum was before the compute.")
     epoch = models.BigIntegerField(default=0, help_text="The part of the generation that only clearing moves.")
     computed_at = Moment(null=True, help_text="The moment before the compute read anything.")
     cost = models.FloatField(default=0.0, help_text="Seconds that the last compute took.")
     costs = models.JSONField(default=list, help_text="Seconds of the last computes, oldest first.")
-    reason = models.CharField(max_length=20, blank=True, help_text="Why it was computed.")
-    computed_by = models.CharField(
+    reason = Text(max_length=20, blank=True, help_text="Why it was computed.")
+    computed_by = Text(
         max_length=10, blank=True, default="", db_default="", help_text="By whom: read, worker, tick or command."
     )
     failures = models.PositiveIntegerField(default=0, help_text="Computes that failed since the last success.")
-    last_error = models.TextField(blank=True)
+    last_error = Texts(blank=True)
     retry_at = Moment(null=True, help_text="No compute is tried before this moment.")
     failed_generation = models.BigIntegerField(null=True, help_text="The generation at which the last compute failed.")
 
@@ -108,7 +65,7 @@ class StatisticEntry(models.Model):
 
     def __str__(self) -> str:
         """Give the readable key."""
-        return self.key
+        return str(self.key)
 
 
 class DeclaredStatistic(StatisticEntry):
@@ -130,11 +87,11 @@ class StatisticInvalidation(models.Model):
     these scopes take its place.
     """
 
-    statistic = models.CharField(max_length=MAX_NAME)
-    scope = models.CharField(max_length=MAX_LENGTH, blank=True)
+    statistic = Text(max_length=MAX_NAME)
+    scope = Text(max_length=MAX_LENGTH, blank=True)
     jump = models.BigIntegerField(help_text="A random positive number: two histories never reach one sum.")
-    cause = models.CharField(max_length=200, blank=True)
-    via = models.TextField(null=True, help_text="The keys from which an unchecked row's scopes are read, as JSON.")  # noqa: DJ001  (checked is not empty)
+    cause = Text(max_length=200, blank=True)
+    via = Texts(null=True, help_text="The keys from which an unchecked row's scopes are read, as JSON.")
     created_at = Moment(db_default=Now(), help_text="By the database's clock.")
 
     objects = models.Manager()
@@ -159,10 +116,10 @@ class StatisticScope(models.Model):
     That of a filter scope is deleted once nothing is left that was computed before it last moved.
     """
 
-    statistic = models.CharField(max_length=MAX_NAME)
-    scope = models.CharField(max_length=MAX_LENGTH, blank=True)
+    statistic = Text(max_length=MAX_NAME)
+    scope = Text(max_length=MAX_LENGTH, blank=True)
     base = models.BigIntegerField(default=0)
-    last_cause = models.CharField(max_length=200, blank=True)
+    last_cause = Text(max_length=200, blank=True)
     changed_at = Moment(null=True)
     folded_at = Moment(null=True, help_text="When log rows were last added, by the database's clock.")
     before = Moment(null=True, help_text="What was computed before this moment was cleared by its age.")
@@ -185,9 +142,9 @@ class StatisticScope(models.Model):
 class StatisticChange(models.Model):
     """What a fold took from the log: so many changes of a scope by one cause. Nothing depends on it; kept for a day."""
 
-    statistic = models.CharField(max_length=MAX_NAME)
-    scope = models.CharField(max_length=MAX_LENGTH, blank=True)
-    cause = models.CharField(max_length=200, blank=True, help_text="Empty: several, of which none is kept.")
+    statistic = Text(max_length=MAX_NAME)
+    scope = Text(max_length=MAX_LENGTH, blank=True)
+    cause = Text(max_length=200, blank=True, help_text="Empty: several, of which none is kept.")
     number = models.PositiveIntegerField(help_text="How many changes.")
     changed_at = Moment(help_text="When the last of them was logged.")
 
@@ -224,11 +181,3 @@ class StatisticIdentity(models.Model):
     def __str__(self) -> str:
         """Give the number."""
         return str(self.number)
-
-
-# Note [Whose zone]
-# Under USE_TZ = False Django stores what the clock on the wall shows: the hour that autumn repeats comes twice, so that
-# a later compute would look earlier to the fence, and PostgreSQL takes a naive UTC for a time of TIME_ZONE. A database
-# may have a TIME_ZONE of its own under USE_TZ = True. Here a moment is passed with its zone to PostgreSQL and as UTC to
-# all others, and comes back as UTC. With the defaults that is what Django does, too, so that tables need no migration;
-# what an older version of this app has written in another zone is off by it, and is computed anew.

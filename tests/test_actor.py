@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.django_db(databases=["default", "postgres"]), pytest.m
 
 def by(name: str) -> str:
     """Give who computed the one entry of a statistic."""
-    return StatisticEntry.objects.get(statistic=name).computed_by
+    found: str = StatisticEntry.objects.get(statistic=name).computed_by
+    return found
 
 
 def test_who_computed_it_is_kept(messages: Messages) -> None:

@@ -17,7 +17,8 @@ from django.db.models.functions import Now
 from statistics_cache.declaring.declaration import Variant
 from statistics_cache.declaring.keys import CLEARED, EPOCH_SCOPE, EVERY_SCOPE, INVALIDATED, UNCHECKED_SCOPE
 from statistics_cache.entry import Generations
-from statistics_cache.models import StatisticInvalidation, StatisticScope, in_utc
+from statistics_cache.fields import in_utc
+from statistics_cache.models import StatisticInvalidation, StatisticScope
 
 from . import history
 from .history import Logged

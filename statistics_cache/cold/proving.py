@@ -12,9 +12,10 @@ from statistics_cache.conf import settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import UNCHECKED_SCOPE
 from statistics_cache.entry import CLOCK_TOLERANCE, Capture, Copy, Generations, Limits, Reason, Row, State, judge
+from statistics_cache.fields import in_utc
 from statistics_cache.identity import known
 from statistics_cache.identity.facts import member_sql, spell
-from statistics_cache.models import StatisticEntry, StatisticInvalidation, in_utc
+from statistics_cache.models import StatisticEntry, StatisticInvalidation
 
 from . import rows as cold
 from . import tables
