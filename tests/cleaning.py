@@ -36,7 +36,8 @@ def clean(alias: str) -> None:
     connection = connections[alias]
     names = connection.introspection.django_table_names(only_existing=True, include_views=False)
     tables = [connection.ops.quote_name(name) for name in names if name not in KEPT]
-    with quiet(connection), transaction.atomic(using=alias), connection.cursor() as cursor:
+    unchecked = connection.constraint_checks_disabled()  # MySQL checks what refers to a row at each statement
+    with quiet(connection), unchecked, transaction.atomic(using=alias), connection.cursor() as cursor:
         cursor.execute("SELECT " + ", ".join(f"EXISTS (SELECT 1 FROM {table})" for table in tables))  # noqa: S608
         for table, has_rows in zip(tables, cursor.fetchone(), strict=True):
             if has_rows:

@@ -157,8 +157,9 @@ def sums_sql(alias: str, where: str) -> str:
     total, rows = (f"CAST(SUM({name}) AS {BigIntegerField().cast_db_type(connection)})" for name in ("n", "summed"))
     before = in_utc(connection, f"CASE WHEN {quote('before')} {WITHIN_TIME} THEN {quote('before')} END")
     at, created = quote("folded_at"), quote("created_at")  # what is no time, or not there, is taken for the strictest
-    at = in_utc(connection, f"CASE WHEN {at} {WITHIN_TIME} THEN {at} WHEN base <> 0 THEN {END} END")
-    created = in_utc(connection, f"CASE WHEN {created} {WITHIN_TIME} THEN {created} ELSE {BEGINNING} END")
+    first, last = (as_time(connection, each) for each in (BEGINNING, END))
+    at = in_utc(connection, f"CASE WHEN {at} {WITHIN_TIME} THEN {at} WHEN base <> 0 THEN {last} END")
+    created = in_utc(connection, f"CASE WHEN {created} {WITHIN_TIME} THEN {created} ELSE {first} END")
     scopes, log = (quote(model._meta.db_table) for model in (StatisticScope, StatisticInvalidation))
     times = f"MAX(cleared) AS cleared, {rows} AS summed, MAX(folded) AS folded, MIN(logged) AS logged"
     none = f"{before} AS cleared, 0 AS summed, {at} AS folded, NULL AS logged"
@@ -167,6 +168,11 @@ def sums_sql(alias: str, where: str) -> str:
     one_each = f"SELECT statistic, scope, {some} FROM {log} {where} GROUP BY statistic, scope"  # noqa: S608
     moved = f"FROM ({folded} UNION ALL {one_each}) moved GROUP BY statistic, scope"
     return f"SELECT statistic, scope, {total} AS total, {times} {moved}"
+
+
+def as_time(connection: Any, literal: str) -> str:
+    """Give the SQL of a moment: MySQL makes texts of moments that stand beside one."""
+    return f"CAST({literal} AS datetime(6))" if connection.vendor == "mysql" else literal
 
 
 def all_scopes(variant: Variant) -> tuple[str, ...]:
