@@ -249,6 +249,8 @@ def entries_sql(alias: str, schemas: int, keys: int, payloads: bool) -> str:
     for name in ("computed_at", "retry_at"):
         when = f"CASE WHEN {columns[name]} {WITHIN_TIME} THEN {columns[name]} END"
         columns[name] = in_utc(connections[alias], when)
+    if connections[alias].vendor == "mysql":  # which has no sign there, and makes a decimal of it beside NULL
+        columns["failures"] = f"CAST({columns['failures']} AS signed)"
     if not payloads:
         columns["payload"] = f"CASE WHEN {columns['payload']} IS NULL THEN NULL ELSE '' END"
     return (

@@ -1,7 +1,7 @@
 """MariaDB with its default collation: a text is itself alone, and all that works elsewhere works there."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import time
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.db import connections
 from django.test import Client
 
 from statistics_cache import Statistic, statistic
-from statistics_cache.cold import changelog, history, sweeping
+from statistics_cache.cold import changelog, history, proving, sweeping
 from statistics_cache.cold import rows as cold
 from statistics_cache.cold.changelog import Change
 from statistics_cache.entry import A_DAY
@@ -141,6 +141,22 @@ def test_names_and_schemas_are_themselves_alone() -> None:
         0,
     ]
     assert cold.prune(ALIAS, "tests.twin", time()) == 2
+
+
+def test_what_a_proof_reads_is_of_the_kind_that_was_stored(echo: Statistic[..., str]) -> None:
+    """Numbers stay numbers and moments moments, beside those of other members of the statement."""
+    echo("us")
+    variant = echo.declaration.variant(("us",), {})
+    cold.record_failure(echo.declaration, variant, 5, "an error", time())
+    changelog.write(ALIAS, [Change(echo.name, scope_of("us"), "a test")])
+    proof = (proving.prove(echo.declaration, [variant]) or {})[variant.key]
+    assert proof.row is not None
+    assert (proof.row.failures, proof.row.failed_generation) == (1, 5)
+    assert all(isinstance(moment, datetime) for moment in proof.moves.logged)
+    assert proof.moves.first_since(0.0, time()) > time() - A_DAY
+    assert changelog.fold(ALIAS) is not None
+    moves = (proving.prove(echo.declaration, [variant]) or {})[variant.key].moves
+    assert [type(moment) for moment in moves.folded] == [datetime]
 
 
 def test_the_search_overlooks_case(admin_client: Client, echo: Statistic[..., str]) -> None:
