@@ -9,6 +9,8 @@ from django.db.models import lookups
 from django.utils.timezone import get_default_timezone
 
 NO_PAD = (8, 0, 17)  # since this version MySQL knows utf8mb4_0900_bin
+BEGINNING, END = "'1970-01-01'", "'9999-12-30'"
+WITHIN_TIME = f"BETWEEN {BEGINNING} AND {END}"
 # The last overlooks blanks at the end of a text: no key, name or scope has any.
 EXACT = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin", "utf8mb4_bin")
 
@@ -104,6 +106,22 @@ class Moment(models.DateTimeField):  # type: ignore[type-arg]  # at run time it 
 def in_utc(connection: Any, sql: str) -> str:
     """Have PostgreSQL give a moment in UTC: it gives what it keeps in the connection's zone."""
     return f"({sql} AT TIME ZONE 'UTC')" if connection.vendor == "postgresql" else sql
+
+
+def timely(connection: Any, column: str) -> str:
+    """Give the SQL of a column's moment in UTC; NULL for what no datetime holds, such as infinity."""
+    return in_utc(connection, f"CASE WHEN {column} {WITHIN_TIME} THEN {column} END")
+
+
+def read_moment(connection: Any, field: Any, value: Any) -> datetime | None:
+    """Read what a statement of one's own gives of a field, through its converters; None for what is no time."""
+    column = field.get_col(field.model._meta.db_table)
+    try:
+        for convert in (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)):
+            value = convert(value, column, connection)
+    except (AttributeError, TypeError, ValueError):  # SQLite keeps any text, and has no type for a time
+        return None
+    return value if isinstance(value, datetime) else None
 
 
 # Note [Whose zone]

@@ -72,6 +72,10 @@ has done its work; only if somebody listens."""
 tables_missing = Signal()
 """Sent once with `database` when the app's tables are not there, or may not be written: nothing is stored."""
 
+row_odd = Signal()
+"""Sent with `database`, `row` (its primary key) and `error` when a log row cannot be folded: it went, and every scope
+of its statistic has moved."""
+
 triggers_unfit = Signal()
 """Sent with `database`, `fault` when `migrate` cannot give a table its triggers: reads of what depends on it are
 live."""
@@ -215,6 +219,14 @@ def log_tables_missing(database: str, **_: Any) -> None:
     """Log one line per process."""
     message = "the tables of statistics_cache are missing or may not be written on %r: run `manage.py migrate`"
     logger.error(message, database, extra={"database": database})
+
+
+@receiver(row_odd)
+def log_row_odd(database: str, row: int, error: Exception, **_: Any) -> None:
+    """Log one line per row."""
+    facts = {"database": database, "row": row, "error": name_of(error)}
+    message = "log row %s on %r could not be folded (%s): every scope of its statistic moves in its place"
+    logger.error(message, row, database, name_of(error), extra=facts)
 
 
 @receiver(triggers_unfit)

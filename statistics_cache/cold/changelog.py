@@ -17,18 +17,17 @@ from django.db.models.functions import Now
 from statistics_cache.declaring.declaration import Variant
 from statistics_cache.declaring.keys import CLEARED, EPOCH_SCOPE, EVERY_SCOPE, INVALIDATED, UNCHECKED_SCOPE
 from statistics_cache.entry import Generations
-from statistics_cache.fields import in_utc
+from statistics_cache.fields import BEGINNING, END, WITHIN_TIME, in_utc, timely
 from statistics_cache.models import StatisticInvalidation, StatisticScope
+from statistics_cache.signals import row_odd
 
-from . import history
+from . import history, odd
 from .history import Logged
 
 MAX_JUMP = 2**22  # random, so that two histories never reach one sum; small: a bigint lasts 4 * 10**12 changes
 LOGGED_AT_ONCE = 100  # log rows in one statement; SQLite takes at least 32,766 arguments, and each row has six
 FOLDED_AT_ONCE = 1_000  # log rows in one transaction, short enough that no writer of a database file waits for long
-# What a datetime does not hold, such as infinity, is an error to read.
-BEGINNING, END = "'1970-01-01'", "'9999-12-30'"
-WITHIN_TIME = f"BETWEEN {BEGINNING} AND {END}"
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # of an unchecked row whose time is none: the strictest
 MAX_CAUSE = 200  # characters, the column's width
 BLOCKED = '"triggers"'  # `via` of what is checked only by installing triggers
 
@@ -118,10 +117,15 @@ def insert_sql(alias: str, _vendor: str, rows: int, returns: bool, *, is_dated: 
 
 def unchecked(alias: str, statistics: Iterable[str] | None = None) -> list[StatisticInvalidation]:
     """Give the log rows, of some statistics or of all, whose scopes were not read since their commit."""
-    rows = StatisticInvalidation.objects.using(alias).filter(scope=UNCHECKED_SCOPE).exclude(via=BLOCKED)
+    names = [] if statistics is None else list(statistics)
+    chosen = "scope = %s AND (via IS NULL OR via <> %s)"
     if statistics is not None:
-        rows = rows.filter(statistic__in=list(statistics))
-    return list(rows.order_by("pk")[:FOLDED_AT_ONCE])
+        chosen += f" AND statistic IN ({', '.join(['%s'] * len(names)) or 'NULL'})"
+    rows = odd.read(alias, chosen, [UNCHECKED_SCOPE, BLOCKED, *names], FOLDED_AT_ONCE)
+    return [
+        unchecked_row(row.pk, row.created_at or EARLIEST, Change(row.statistic, row.scope, row.cause, via))
+        for row, via in rows
+    ]
 
 
 def block(alias: str, statistics: Iterable[str]) -> None:
@@ -155,7 +159,7 @@ def sums_sql(alias: str, where: str) -> str:
     connection = connections[alias]
     quote = connection.ops.quote_name
     total, rows = (f"CAST(SUM({name}) AS {BigIntegerField().cast_db_type(connection)})" for name in ("n", "summed"))
-    before = in_utc(connection, f"CASE WHEN {quote('before')} {WITHIN_TIME} THEN {quote('before')} END")
+    before = timely(connection, quote("before"))
     at, created = quote("folded_at"), quote("created_at")  # what is no time, or not there, is taken for the strictest
     first, last = (as_time(connection, each) for each in (BEGINNING, END))
     at = in_utc(connection, f"CASE WHEN {at} {WITHIN_TIME} THEN {at} WHEN base <> 0 THEN {last} END")
@@ -211,20 +215,46 @@ def fold(alias: str) -> list[Logged] | None:
     """Move the oldest log rows into the sums, and give them; None if another process did so meanwhile.
 
     A generation is the same before and after, and in between: the rows go in the transaction in which the sums grow.
+    One row that cannot be folded never stops it. (Note [Odd rows])
     """
-    logged = StatisticInvalidation.objects.using(alias)
-    oldest = logged.exclude(scope=UNCHECKED_SCOPE).order_by("pk")
-    rows = [Logged(*row) for row in oldest.values_list("pk", *Logged._fields[1:])[:FOLDED_AT_ONCE]]
-    if not rows:
-        return []
+    rows = odd.oldest(alias, FOLDED_AT_ONCE)
+    return fold_together(alias, rows) if rows else []
+
+
+def fold_together(alias: str, rows: Sequence[Logged]) -> list[Logged] | None:
+    """Fold rows in one transaction; where it is refused, each half in its own, down to the odd row."""
+    try:
+        return list(rows) if take(alias, rows, rows) else None
+    except odd.REFUSALS as error:
+        if len(rows) == 1:
+            return set_aside(alias, rows[0], error)
+    half = len(rows) // 2
+    first = fold_together(alias, rows[:half])
+    others = None if first is None else fold_together(alias, rows[half:])
+    return None if first is None or others is None else [*first, *others]
+
+
+def set_aside(alias: str, row: Logged, error: Exception) -> list[Logged] | None:
+    """Move every scope of an odd row's statistic in its place; what names no statistic is of nobody, and goes."""
+    moved = [odd.wider(row, randint(1, MAX_JUMP))] if odd.names_statistic(row) else []
+    if not take(alias, [row], moved):
+        return None
+    row_odd.send_robust(sender=None, database=alias, row=row.pk, error=error)
+    return moved
+
+
+def take(alias: str, gone: Sequence[Logged], rows: Sequence[Logged]) -> bool:
+    """Delete log rows and add rows to the sums, in one transaction; tell whether another process did not do so."""
+    odd.check(rows)
     with transaction.atomic(using=alias):
-        gone, _ = logged.filter(pk__in=[row.pk for row in rows]).delete()
-        if gone != len(rows):
+        logged = StatisticInvalidation.objects.using(alias).filter(pk__in=[row.pk for row in gone])
+        if logged.delete()[0] != len(gone):
             transaction.set_rollback(True, using=alias)
-            return None
-        add_to_sums(alias, rows)
-        history.keep(alias, rows)
-    return rows
+            return False
+        if rows:
+            add_to_sums(alias, rows)
+            history.keep(alias, rows)
+    return True
 
 
 def add_to_sums(alias: str, rows: Sequence[Logged]) -> None:
@@ -288,3 +318,11 @@ def prune_parts(alias: str, statistic: str, moment: datetime) -> int:
     logged = StatisticInvalidation.objects.using(alias).filter(statistic=statistic, scope=OuterRef("scope"))
     old = scopes.filter(idle).exclude(before__gte=moment).exclude(Exists(logged))
     return old.filter(pk__in=list(old.values_list("pk", flat=True)[:FOLDED_AT_ONCE])).delete()[0]
+
+
+# Note [Odd rows]
+# Other programs may write into the log, and a restored or altered table may refuse what the log held: a fold that
+# always took the same rows and always failed would never fold again, and proofs would grow slower for ever. So a batch
+# that is refused is folded by halves. The row that is refused alone goes, and every scope of its statistic moves in its
+# place: wider, never narrower. A jump that no writer of ours makes is refused before the database is asked, for SQLite
+# would keep a sum of more than 63 bits as a fraction, which no later jump moves. What names no statistic moves nothing.

@@ -12,14 +12,14 @@ from statistics_cache.conf import settings
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.declaring.keys import UNCHECKED_SCOPE
 from statistics_cache.entry import CLOCK_TOLERANCE, Capture, Copy, Generations, Limits, Reason, Row, State, judge
-from statistics_cache.fields import in_utc
+from statistics_cache.fields import read_moment, timely
 from statistics_cache.identity import known
 from statistics_cache.identity.facts import member_sql, spell
 from statistics_cache.models import StatisticEntry, StatisticInvalidation
 
 from . import rows as cold
 from . import tables
-from .changelog import WITHIN_TIME, Total, Totals, add_up, all_scopes, cleared_before, epoch_scopes, sums_sql
+from .changelog import Total, Totals, add_up, all_scopes, cleared_before, epoch_scopes, sums_sql
 from .transactions import in_transaction
 
 Pair = tuple[Declaration[..., Any], Variant]
@@ -247,8 +247,7 @@ def entries_sql(alias: str, schemas: int, keys: int, payloads: bool) -> str:
     quote = connections[alias].ops.quote_name
     columns = dict(zip(COLUMNS, map(quote, COLUMNS), strict=True))
     for name in ("computed_at", "retry_at"):
-        when = f"CASE WHEN {columns[name]} {WITHIN_TIME} THEN {columns[name]} END"
-        columns[name] = in_utc(connections[alias], when)
+        columns[name] = timely(connections[alias], columns[name])
     if connections[alias].vendor == "mysql":  # which has no sign there, and makes a decimal of it beside NULL
         columns["failures"] = f"CAST({columns['failures']} AS signed)"
     if not payloads:
@@ -303,17 +302,11 @@ def is_payload(value: object) -> bool:
 
 
 def read_time(alias: str, field: str, value: Any) -> float | None:
-    """Give a column's time in seconds, through the converters of its field and backend; None for what is no time."""
+    """Give a column's time in seconds; None for what is no time."""
     if value is None:
         return None
-    connection = connections[alias]
-    column = StatisticEntry._meta.get_field(field).get_col(StatisticEntry._meta.db_table)  # type: ignore[union-attr]
-    try:
-        for convert in (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)):
-            value = convert(value, column, connection)
-        return cold.seconds_of(value)
-    except (AttributeError, TypeError, ValueError):  # SQLite keeps any text, and has no type for a time
-        return None
+    moment = read_moment(connections[alias], StatisticEntry._meta.get_field(field), value)
+    return None if moment is None else cold.seconds_of(moment)
 
 
 def all_totals(alias: str, statistics: Sequence[str], most: int) -> Totals | None:

@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.test import Client
 
-from statistics_cache import Statistic, statistic
+from statistics_cache import Statistic, statistic, upkeep
 from statistics_cache.cold import changelog, history, proving, sweeping
 from statistics_cache.cold import rows as cold
 from statistics_cache.cold.changelog import Change
@@ -24,6 +24,7 @@ from statistics_cache.models import (
     StatisticInvalidation,
     StatisticScope,
 )
+from tests.cold.odd_rows import Writing, a_refused_cause, huge_jumps, insert_without_time, take_again
 from tests.engines.mariadb import ALIAS, COLLATION, alias_to, lacking, mariadb
 from tests.models import Paint
 from tests.routers import TestRouter
@@ -157,6 +158,21 @@ def test_what_a_proof_reads_is_of_the_kind_that_was_stored(echo: Statistic[..., 
     assert changelog.fold(ALIAS) is not None
     moves = (proving.prove(echo.declaration, [variant]) or {})[variant.key].moves
     assert [type(moment) for moment in moves.folded] == [datetime]
+
+
+@pytest.mark.parametrize("write", [huge_jumps, a_refused_cause, insert_without_time])
+def test_one_odd_log_row_never_stops_a_fold(write: Writing, echo: Statistic[..., str]) -> None:
+    """It goes, and every scope of its statistic moves; the others are folded."""
+    changelog.write(ALIAS, [Change(echo.name, scope_of("us"), "a test")])
+    write(ALIAS, echo.name, scope_of("US"))
+    try:
+        assert len(upkeep.fold(ALIAS)) >= 2
+    finally:
+        if write is a_refused_cause:
+            take_again(ALIAS)
+    assert not StatisticInvalidation.objects.using(ALIAS).exists()
+    moved = scope_of("US") if write is insert_without_time else "*"
+    assert (echo.name, moved) in changelog.moved_since(ALIAS, [echo.name], cold.time_for(0))
 
 
 def test_the_search_overlooks_case(admin_client: Client, echo: Statistic[..., str]) -> None:
