@@ -12,6 +12,7 @@ SLOW = frozenset(
         "tests/admin/test_browser.py",
         "tests/dashboard/test_browser.py",
         "tests/engines/test_cluster.py",
+        "tests/engines/test_mariadb.py",
         "tests/engines/test_pgbouncer.py",
         "tests/engines/test_pools.py",
         "tests/engines/test_sentinel.py",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from tests.soak.servers import servers, servers_to_hurt
+from tests.soak.servers import ENGINE, ISOLATION, servers, servers_to_hurt
 
 if TYPE_CHECKING:
     from tests.soak.crew import Crew
@@ -21,7 +21,7 @@ LOOK = 0.1  # seconds until it is looked again whether all are working
 def main() -> int:
     """Run for as long as is said."""
     arguments = read_arguments()
-    os.environ["CAPTURE"] = arguments.capture
+    os.environ |= {"CAPTURE": arguments.capture, ENGINE: arguments.database, ISOLATION: arguments.isolation}
     return main_of_chaos(arguments) if arguments.chaos else main_of_soak(arguments)
 
 
@@ -82,6 +82,8 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--sites", type=int, default=1, help="on one cache, each with a database of its own")
     parser.add_argument("--broken", default="", help=f"lose the log rows of a cause, or {BROKEN}: must be caught")
     parser.add_argument("--capture", choices=("signals", "triggers"), default=os.environ.get("CAPTURE", "signals"))
+    parser.add_argument("--database", choices=("postgres", "mysql"), default="postgres")
+    parser.add_argument("--isolation", choices=("read committed", "repeatable read"), default="read committed")
     parser.add_argument("--chaos", action="store_true", help="hurt every server, too, by a schedule of the seed")
     parser.add_argument("--only", action="append", metavar="OUTAGE", help="of all that chaos knows; may be repeated")
     return parser.parse_args()

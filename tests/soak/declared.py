@@ -53,13 +53,13 @@ class Seen(BaseModel, frozen=True):
 
 # A writer's rows are told by what is left of their amounts.
 ITEMS = f"""
-    SELECT i.amount %% {OWNERS}, count(*), sum(i.amount), coalesce(sum(t.keys), 0)::bigint
+    SELECT i.amount %% {OWNERS}, count(*), sum(i.amount), coalesce(sum(t.tags), 0)
     FROM tests_item i JOIN tests_order o ON o.id = i.order_id
-    LEFT JOIN LATERAL (SELECT sum(tag_id) AS keys FROM tests_item_tags WHERE item_id = i.id) t ON true
-    WHERE {{0}} AND i.id < 1000000 GROUP BY 1
+    LEFT JOIN (SELECT item_id, sum(tag_id) AS tags FROM tests_item_tags GROUP BY item_id) t ON t.item_id = i.id
+    WHERE {{0}} AND i.id NOT IN {SHARED_ITEMS} GROUP BY 1
     UNION ALL
-    SELECT -i.id, i.amount, o.id, o.note::bigint FROM tests_item i JOIN tests_order o ON o.id = i.order_id
-    WHERE {{0}} AND i.id > 1000000
+    SELECT -i.id, i.amount, o.id, CAST(o.note AS decimal(9)) FROM tests_item i JOIN tests_order o ON o.id = i.order_id
+    WHERE {{0}} AND i.id IN {SHARED_ITEMS}
 """  # noqa: S608
 PAINTS = f"SELECT litres %% {OWNERS}, count(*), sum(litres), 0 FROM tests_paint WHERE {{0}} GROUP BY 1"  # noqa: S608
 

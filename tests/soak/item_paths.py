@@ -210,7 +210,7 @@ def upsert(desk: Desk) -> Run | None:
     return lambda: Item.objects.bulk_create(
         [instance(sku, row) for sku, row in rows.items()],
         update_conflicts=True,
-        unique_fields=["sku"],
+        unique_fields=["sku"] if connection.features.supports_update_conflicts_with_target else None,
         update_fields=["color", "amount", "order"],
     )
 

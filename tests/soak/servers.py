@@ -8,14 +8,21 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import django
 import psycopg
 
+from tests.engines.mariadb import mariadb
 from tests.servers import own_valkey, postgres
 from tests.soak.hurting import DIRECT, Hosts, hosts
 
+try:
+    import MySQLdb
+except ImportError:  # who soaks on MySQL has it
+    MySQLdb = None
+
+ENGINE, ISOLATION = "SOAK_DATABASE", "SOAK_ISOLATION"  # of a MariaDB of our own: what its transactions see
 CACHE = "SOAK_CACHE_URL"  # the environment's name for the address of a Valkey that several sites share
 
 
@@ -84,6 +91,23 @@ def project(settings: str, folder: str, database: str, cache: str, broker: str) 
 @contextmanager
 def database(folder: Path) -> Iterator[str]:
     """Make a database on a server of our own, or on that of the test that runs us, and give its URL."""
+    with mysql(folder) if os.environ.get(ENGINE) == "mysql" else postgresql(folder) as url:
+        yield url
+
+
+@contextmanager
+def mysql(folder: Path) -> Iterator[str]:
+    """Make one on a MariaDB."""
+    with mariadb(folder) as given:
+        with MySQLdb.connect(unix_socket=given["HOST"], user=given["USER"]) as line, line.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {given['NAME']}")
+        level = quote(os.environ.get(ISOLATION, ""))
+        yield f"mysql://{given['USER']}@{quote(given['HOST'], safe='')}/{given['NAME']}?isolation_level={level}"
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[str]:
+    """Make one on a PostgreSQL."""
     server = postgres(folder / "postgres")
     name = f"soak_{secrets.token_hex(4)}"
     with psycopg.connect(server, autocommit=True) as connection:

@@ -32,7 +32,8 @@ SOURCES = (  # importing them fills PATHS
 )
 READS = 48  # checked reads for each write: then enough entries fall, and enough are found
 PAUSE = 0.001  # seconds until a writer looks again whether so many were read
-DEADLOCKS = {"40P01", "40001"}  # deadlock detected, serialization failure: to be tried again, as PostgreSQL says
+# Deadlock detected, serialization failure: to be tried again, as PostgreSQL says; and MySQL of deadlocks.
+DEADLOCKS = {"40P01", "40001", 1213}
 ROLLED_BACK, UNDONE, OWN_READ = 0.1, 0.15, 0.2  # how often a transaction, a savepoint, and a look at one's own writes
 
 TURN, ALONE = 10.0, 5.0  # seconds; in so many of them another program writes alone: what Django delivers would hide it
@@ -43,7 +44,7 @@ Step = tuple[Path, Act]
 
 def prepare() -> None:
     """Make triggers, if any are declared, and what all writers refer to."""
-    if faults := installing.install("default"):
+    if default_capture() == "triggers" and (faults := installing.install("default")):
         raise SystemExit("\n".join(faults))
     for found in registry.all():
         installing.is_ready(found.declaration)  # all who are started know of it
@@ -183,7 +184,7 @@ class Writer:
             try:
                 run()
             except OperationalError as error:
-                if getattr(error.__cause__, "sqlstate", "") not in DEADLOCKS:
+                if DEADLOCKS.isdisjoint((getattr(error.__cause__, "sqlstate", ""), *error.args)):
                     raise
                 self.tally.add(self.worker, "retries")
             else:
