@@ -11,8 +11,9 @@ from django.utils.timezone import get_default_timezone
 NO_PAD = (8, 0, 17)  # since this version MySQL knows utf8mb4_0900_bin
 BEGINNING, END = "'1970-01-01'", "'9999-12-30'"
 WITHIN_TIME = f"BETWEEN {BEGINNING} AND {END}"
-# The last overlooks blanks at the end of a text: no key, name or scope has any.
-EXACT = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin", "utf8mb4_bin")
+# In these each text equals itself alone; the last of all overlooks blanks at its end, which no text of ours has.
+NO_PAD_COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
+EXACT = (*NO_PAD_COLLATIONS, "utf8mb4_bin")
 
 
 def collation_of(connection: Any) -> str | None:

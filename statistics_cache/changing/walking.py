@@ -7,6 +7,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 
 from statistics_cache.declaring.parameters import did_you_mean
+from statistics_cache.fields import NO_PAD_COLLATIONS
 
 
 class Unresolved(LookupError):
@@ -45,7 +46,7 @@ class Trail(NamedTuple):
     @property
     def is_blind(self) -> bool:
         """Tell whether the column at the end may compare texts that differ as equal: then no text names the scope."""
-        return bool(getattr(self.field, "db_collation", None)) or any(
+        return getattr(self.field, "db_collation", None) not in (None, "", *NO_PAD_COLLATIONS) or any(
             base.__name__ in CASELESS for base in type(self.field).__mro__
         )
 

@@ -16,6 +16,7 @@ from statistics_cache.declaring.sources import CaptureBy, Source
 from statistics_cache.exceptions import ParameterError
 from statistics_cache.signals import scope_failed
 
+from .collating import are_blind
 from .walking import Trail, Unresolved, chain, concrete, made_of, path_from, walk
 
 Row = Mapping[str, Any]  # a row's own columns (attnames) and their values
@@ -251,7 +252,7 @@ def tracked(
     """Give a watch of these paths; of every scope where texts that differ may name one. Raises Unresolved."""
     trails = {name: walk(table, path) for name, path in paths.items()}
     further = tuple(walk(table, path) for path in routes)
-    if any(trail.is_blind for trail in trails.values()):
+    if are_blind(declaration, trails):
         return Watch(declaration, table, routes=(*further, *trails.values()))
     return Watch(declaration, table, trails, routes=further)
 

@@ -26,6 +26,7 @@ An Error breaks a promise; a Warning costs speed or time; an Info says what a de
 | E027 | watched rows are deleted or changed by the database itself (`DB_CASCADE` and its like), which nobody sees |
 | E028† | triggers are missing, altered, or of what is not declared |
 | E029 | a statistic is to be watched by triggers on a database that has none of ours |
+| E030† | texts of the app's tables on MySQL equal others, by case or accent |
 | W001 | another alias has the same LOCATION: django-redis gives both the options of whichever is used first |
 | W002 | the alias has no socket timeouts: a hung server costs seconds per call |
 | W003 | the alias lets its client try again |
@@ -53,7 +54,7 @@ An Error breaks a promise; a Warning costs speed or time; an Info says what a de
 from django.core.checks import Tags, register
 
 from .broker import check_broker, check_broker_options, check_content, check_eager, check_tick, check_transport
-from .cold_tier import check_databases, check_routers
+from .cold_tier import check_databases, check_routers, check_texts
 from .declarations import check_hydration, check_places, check_sources, check_ttls
 from .deployment import check_enabled, check_eviction, check_processes
 from .hot_tier import check_alias, check_connections, check_contract, check_settings
@@ -73,6 +74,7 @@ for _check in (check_broker, check_transport, check_broker_options, check_conten
     register(_check, TAG)
 for _check in (check_vendors, check_spelling):
     register(_check, TAG)
+register(check_texts, Tags.database)
 register(check_triggers, Tags.database)  # without our tag, which asks every database from Django 6.1 on
 for _check in (check_processes, check_eviction, check_enabled, check_eager, check_tick):
     register(_check, TAG, deploy=True)

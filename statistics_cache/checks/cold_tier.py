@@ -4,22 +4,50 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.checks import CheckMessage
+from django.core.management.commands.migrate import Command as MigrateCommand
 from django.db import connections, router
 from django.db.models import Model
 
 from statistics_cache.cold import rows as cold
+from statistics_cache.cold.tables import MODELS
 from statistics_cache.declaring.declaration import Declaration
 from statistics_cache.declaring.parameters import did_you_mean
+from statistics_cache.fields import collation_of, inexact
 from statistics_cache.models import StatisticEntry, StatisticIdentity, StatisticInvalidation, StatisticScope
 
 from .declarations import declarations, models_of
 from .messages import error
+from .triggers import is_asked_by
 
 OWN_MODELS = (StatisticEntry, StatisticInvalidation, StatisticScope, StatisticIdentity)
 CURE = (
     "Let the router send it there, for reads too: a replica runs behind, and another database cannot share a "
     "transaction. Or name its database by using=."
 )
+
+
+def check_texts(databases: Iterable[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Report tables on MySQL whose texts equal others: `check --database` asks. `migrate` asks, too, and mends them."""
+    if is_asked_by(MigrateCommand):
+        return []
+    return [fault for alias in databases or () for fault in inexact_tables(alias)]
+
+
+def inexact_tables(alias: str) -> Iterator[CheckMessage]:
+    """Give the tables of one database."""
+    connection = connections[alias]
+    try:
+        found = inexact(connection, [model._meta.db_table for model in MODELS])
+    except cold.OUTAGES:  # Django says so
+        return
+    for table in found:
+        yield error(
+            30,
+            f"{alias}: texts of {table} equal others, by case or accent: one variant is given another's value.",
+            f"Run `manage.py migrate statistics_cache 0007 --database {alias}`, then "
+            f"`manage.py migrate statistics_cache --database {alias}`: it gives them the collation "
+            f"{collation_of(connection)}, and has all computed anew.",
+        )
 
 
 def check_databases(**_: Any) -> list[CheckMessage]:

@@ -11,6 +11,7 @@ from django.db.models import Model
 from django.urls import get_resolver
 
 from statistics_cache.api import late, registry
+from statistics_cache.changing.collating import are_blind
 from statistics_cache.changing.walking import Unresolved, walk
 from statistics_cache.conf import limits, settings
 from statistics_cache.declaring.declaration import Declaration
@@ -97,13 +98,15 @@ def inner_faults(declaration: Declaration[..., Any], source: Source) -> Iterator
 
 def path_faults(declaration: Declaration[..., Any], source: Source, model: type[Model]) -> Iterator[CheckMessage]:
     """Give the paths of a scope that do not lead to one value, or to one that no text names for certain."""
-    for path in source.paths.values():
+    for name, path in source.paths.items():
         try:
-            if walk(model, path).is_blind:
+            if are_blind(declaration, {name: walk(model, path)}):
                 yield warning(
                     10,
                     f"{declaration.name}: the column at the end of {path!r} may take texts that differ for equal.",
-                    "A change of it drops every variant. Keep texts in one case, in a column that tells them apart.",
+                    "A change of it drops every variant. Keep texts in one case, in a column that tells them apart "
+                    "(on MySQL: db_collation='utf8mb4_0900_bin', on MariaDB 'utf8mb4_nopad_bin'), or let the "
+                    "parameter be an Enum or a Literal.",
                     declaration.path,
                 )
         except Unresolved as wrong:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
-from django.core.management import call_command
+from django.core.checks import run_checks
+from django.core.management import CommandError, call_command
 from django.db import connections
 from django.test import Client
 
@@ -29,6 +30,7 @@ from tests.cold.odd_rows import Writing, a_refused_cause, huge_jumps, insert_wit
 from tests.engines.mariadb import ALIAS, COLLATION, alias_to, lacking, mariadb
 from tests.models import Paint
 from tests.routers import TestRouter
+from tests.samples import Color, stock
 
 IN_CI = bool(os.environ.get("CI"))  # there nothing is skipped
 pytestmark = [
@@ -67,6 +69,11 @@ def on_mariadb(alias: None) -> Iterator[None]:
 def say(word: str) -> str:
     """Say it."""
     return word
+
+
+def count(word: str) -> int:
+    """Count what the database takes for it."""
+    return Paint.objects.filter(color=word).count()
 
 
 @pytest.fixture
@@ -175,6 +182,44 @@ def test_one_odd_log_row_never_stops_a_fold(write: Writing, echo: Statistic[...,
     assert not StatisticInvalidation.objects.using(ALIAS).exists()
     moved = scope_of("US") if write is insert_without_time else "*"
     assert (echo.name, moved) in changelog.moved_since(ALIAS, [echo.name], cold.time_for(0))
+
+
+def test_rows_that_the_database_counts_together_fall_together() -> None:
+    """By its default collation "US" is counted as "us": a new "US" is a change of that, and of no member of an Enum but
+    its own."""
+    counted = statistic(name="tests.counted_words", depends_on={Paint: {"word": "color"}})(count)
+    assert [counted("us"), stock(Color.RED).pots, stock(Color.BLUE).pots] == [0, 0, 0]
+    Paint.objects.create(color="US")
+    assert counted("us") == 1
+    stock(Color.RED)
+    stock(Color.BLUE)
+    Paint.objects.create(color="red")
+    assert [stock.is_fresh(color) for color in Color] == [False, True]
+    Paint.objects.create(color="RED")
+    assert [stock.is_fresh(color) for color in Color] == [False, False]
+
+
+def test_what_the_checks_say_of_it(echo: Statistic[..., str]) -> None:
+    """A scope that ends in such a column drops every variant; tables that somebody has converted are an error."""
+    found = {each.id for each in run_checks(databases=[ALIAS])}
+    assert "statistics_cache.W010" in found
+    assert "statistics_cache.E030" not in found
+    loosen()
+    wrong = [each for each in run_checks(databases=[ALIAS]) if each.id == "statistics_cache.E030"]
+    assert [each.msg.split()[3] for each in wrong] == sorted(TABLES)
+    assert all("migrate statistics_cache 0007 --database mysql" in (each.hint or "") for each in wrong)
+    call_command("migrate", "statistics_cache", "0007", database=ALIAS, verbosity=0)
+    call_command("migrate", "statistics_cache", database=ALIAS, verbosity=0)
+    assert "statistics_cache.E030" not in {each.id for each in run_checks(databases=[ALIAS])}
+
+
+def test_triggers_are_refused_by_name() -> None:
+    """It is said what to write instead."""
+    statistic(name="tests.by_triggers", depends_on={Paint: {"word": "color"}}, capture="triggers")(say)
+    (found,) = [each for each in run_checks() if each.id == "statistics_cache.E029"]
+    assert "capture='signals'" in found.msg
+    with pytest.raises(CommandError, match="capture='signals'"):
+        call_command("statistics_triggers", "install", database=ALIAS)
 
 
 def test_the_search_overlooks_case(admin_client: Client, echo: Statistic[..., str]) -> None:

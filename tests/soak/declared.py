@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from time import time
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from django.db import connection
 from pydantic import BaseModel
@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from statistics_cache import Source, Statistic, statistic
 from tests.models import Item, Order, Paint
 
-COLORS = ("red", "blue", "green", "white")
+Color = Literal["red", "blue", "green", "white"]  # few, so that MySQL, too, tells their scopes apart
+COLORS: tuple[Color, ...] = get_args(Color)
 REGIONS = (1, 2, 3)
 PARTS = 3  # variants of a scope
 WRITERS = 2  # that write by Django
@@ -79,7 +80,7 @@ def look(sql: str, where: str, *values: str | int) -> Seen:
 
 
 @statistic(name="soak.by_color", ttl=TTL, stale_ttl=STALE_TTL, depends_on=[Source(Item, "color"), ORDERS])
-def by_color(color: str, *, part: int = 0) -> Seen:
+def by_color(color: Color, *, part: int = 0) -> Seen:
     """The items of a colour."""
     return look(ITEMS, "i.color = %s", color)
 
@@ -97,7 +98,7 @@ def by_region(region: int, *, part: int = 0) -> Seen:
     depends_on={Item: {"color": "color", "region": "order__region"}},
     hydrate=[{"color": color, "region": region} for color in COLORS for region in REGIONS],
 )
-def crossed(color: str, region: int) -> Seen:
+def crossed(color: Color, region: int) -> Seen:
     """The items of a colour and a region."""
     return look(ITEMS, "i.color = %s AND o.region_id = %s", color, region)
 
@@ -115,7 +116,7 @@ def every(*, part: int = 0) -> Seen:
     depends_on={Paint: "color"},
     on_change="revalidate",
 )
-def shelf(color: str, *, part: int = 0) -> Seen:
+def shelf(color: Color, *, part: int = 0) -> Seen:
     """The paint of a colour. A changed entry is stale."""
     return look(PAINTS, "color = %s", color)
 
