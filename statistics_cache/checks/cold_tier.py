@@ -1,6 +1,6 @@
 """Checks of the databases: a statistic's rows and its sources must lie in one, and be read where they are written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.checks import CheckMessage

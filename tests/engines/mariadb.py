@@ -16,7 +16,7 @@ from tests.waiting import until
 
 ALIAS = "mysql"
 COLLATION = "utf8mb4_general_ci"
-USER = "root"
+USER, NAME = "root", "statistics"
 
 
 def lacking() -> str:
@@ -40,17 +40,19 @@ def program(name: str) -> str:
 @contextmanager
 def mariadb(folder: Path) -> Iterator[dict[str, Any]]:
     """Start MariaDB, give the entry of DATABASES for it, and stop it."""
-    data, socket, log = folder / "data", folder / "socket", folder / "log"
+    data, socket, log, first = (folder / name for name in ("data", "socket", "log", "first.sql"))
+    first.write_text(f"CREATE DATABASE {NAME};")
     common = ["--no-defaults", f"--user={getuser()}", f"--datadir={data}", "--innodb-log-file-size=4M"]
     install = [program("mariadb-install-db"), *common, "--skip-test-db", "--auth-root-authentication-method=normal"]
     subprocess.run(install, check=True, capture_output=True)
     serve = [program("mariadbd"), *common, "--skip-networking", f"--socket={socket}", "--character-set-server=utf8mb4"]
     serve += [f"--collation-server={COLLATION}", "--innodb-flush-log-at-trx-commit=0", "--skip-grant-tables"]
+    serve.append(f"--init-file={first}")
     with log.open("wb") as output:
         server = subprocess.Popen(serve, stdout=output, stderr=output)
     try:
         until(lambda: has_started(server, socket, log), "MariaDB")
-        yield {"ENGINE": "django.db.backends.mysql", "HOST": str(socket), "USER": USER, "NAME": "statistics"}
+        yield {"ENGINE": "django.db.backends.mysql", "HOST": str(socket), "USER": USER, "NAME": NAME}
     finally:
         server.terminate()
         server.wait()

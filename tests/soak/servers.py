@@ -17,11 +17,6 @@ from tests.engines.mariadb import mariadb
 from tests.servers import own_valkey, postgres
 from tests.soak.hurting import DIRECT, Hosts, hosts
 
-try:
-    import MySQLdb
-except ImportError:  # who soaks on MySQL has it
-    MySQLdb = None
-
 ENGINE, ISOLATION = "SOAK_DATABASE", "SOAK_ISOLATION"  # of a MariaDB of our own: what its transactions see
 CACHE = "SOAK_CACHE_URL"  # the environment's name for the address of a Valkey that several sites share
 
@@ -99,8 +94,6 @@ def database(folder: Path) -> Iterator[str]:
 def mysql(folder: Path) -> Iterator[str]:
     """Make one on a MariaDB."""
     with mariadb(folder) as given:
-        with MySQLdb.connect(unix_socket=given["HOST"], user=given["USER"]) as line, line.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE {given['NAME']}")
         level = quote(os.environ.get(ISOLATION, ""))
         yield f"mysql://{given['USER']}@{quote(given['HOST'], safe='')}/{given['NAME']}?isolation_level={level}"
 
