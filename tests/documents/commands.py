@@ -16,7 +16,11 @@ from gunicorn.config import Config
 from tests.documents.documents import ROOT
 
 OURS = "django-statistics-cache"
-EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = {
+    *PYPROJECT["tool"]["hatch"]["metadata"]["hooks"]["custom"]["extras"],  # of every wheel
+    *PYPROJECT["dependency-groups"],  # of a checkout
+}
 REQUIREMENT = re.compile(r"([\w.-]+)(?:\[([\w,-]+)\])?(?:[<>=~!].*)?")
 OF_THE_SYSTEM = {"cd", "curl", "export", "kill", "set", "sudo", "systemctl"}  # their names alone are looked at
 

@@ -8,7 +8,9 @@ from tests.documents.documents import DOCUMENTS, NAMES, ROOT, anchors, prose, se
 
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 FIGURE = re.compile(r"\d ?(µs|ms)\b|\d+ times as|an eighth")
-REFERENCE = [f"statistics_cache/docs/{each}.md" for each in ("benchmarks", "checklist", "costs", "signals")]
+REFERENCE = [
+    f"statistics_cache/docs/{each}.md" for each in ("benchmarks", "changelog", "checklist", "costs", "signals")
+]
 COMMAND = re.compile(r"`?(python -m tests\.\w+|pytest tests/)")
 
 
