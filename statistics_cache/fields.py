@@ -109,6 +109,12 @@ def in_utc(connection: Any, sql: str) -> str:
     return f"({sql} AT TIME ZONE 'UTC')" if connection.vendor == "postgresql" else sql
 
 
+def utc_now(connection: Any) -> str | None:
+    """Give the SQL of this moment in UTC on MySQL, whose own is of the session's zone, which Django leaves alone. None
+    elsewhere: there what Django writes is right."""
+    return "UTC_TIMESTAMP(6)" if connection.vendor == "mysql" else None
+
+
 def timely(connection: Any, column: str) -> str:
     """Give the SQL of a column's moment in UTC; NULL for what no datetime holds, such as infinity."""
     return in_utc(connection, f"CASE WHEN {column} {WITHIN_TIME} THEN {column} END")

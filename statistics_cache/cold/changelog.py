@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from statistics_cache.declaring.declaration import Variant
 from statistics_cache.declaring.keys import CLEARED, EPOCH_SCOPE, EVERY_SCOPE, INVALIDATED, UNCHECKED_SCOPE
 from statistics_cache.entry import Generations
-from statistics_cache.fields import BEGINNING, END, WITHIN_TIME, in_utc, timely
+from statistics_cache.fields import BEGINNING, END, WITHIN_TIME, in_utc, timely, utc_now
 from statistics_cache.models import StatisticInvalidation, StatisticScope
 from statistics_cache.signals import row_odd
 
@@ -107,12 +107,13 @@ def insert_sql(alias: str, _vendor: str, rows: int, returns: bool, *, is_dated: 
     """Give the statement that logs so many changes, and returns their keys and times if asked; the database adds the
     time of what is not dated."""
     quote = connections[alias].ops.quote_name
-    names = ("statistic", "scope", "jump", "cause", "via", *["created_at"] * is_dated)
-    columns = ", ".join(map(quote, names))
-    values = ", ".join([f"({', '.join(['%s'] * len(names))})"] * rows)
+    names, values = ["statistic", "scope", "jump", "cause", "via"], ["%s"] * 5
+    if when := "%s" if is_dated else utc_now(connections[alias]):
+        names, values = [*names, "created_at"], [*values, when]
+    columns, marks = ", ".join(map(quote, names)), ", ".join([f"({', '.join(values)})"] * rows)
     at = in_utc(connections[alias], quote("created_at"))
     keys = f" RETURNING {quote('id')}, {at}" if returns else ""
-    return f"INSERT INTO {quote(StatisticInvalidation._meta.db_table)} ({columns}) VALUES {values}{keys}"  # noqa: S608
+    return f"INSERT INTO {quote(StatisticInvalidation._meta.db_table)} ({columns}) VALUES {marks}{keys}"  # noqa: S608
 
 
 def unchecked(alias: str, statistics: Iterable[str] | None = None) -> list[StatisticInvalidation]:
@@ -278,7 +279,8 @@ def add_to_sums(alias: str, rows: Sequence[Logged]) -> None:
 def add_sql(alias: str, scopes: int) -> str:
     """Give the statement that adds to the sums of so many scopes; the database adds by itself, and says when."""
     quote = connections[alias].ops.quote_name
-    moment, _ = StatisticScope.objects.using(alias).query.get_compiler(alias).compile(Now())
+    now, _ = StatisticScope.objects.using(alias).query.get_compiler(alias).compile(Now())
+    moment = utc_now(connections[alias]) or now
     columns = ("statistic", "scope", "base", "last_cause", "changed_at", "folded_at")
     values = ", ".join([f"(%s, %s, %s, %s, %s, {moment})"] * scopes)  # folded_at: later than the read of the log
     into = f"{quote(StatisticScope._meta.db_table)} ({', '.join(map(quote, columns))})"
