@@ -12,7 +12,7 @@ from django.core.cache import caches
 from django.template import Context, Template
 
 from tests.documents import commands
-from tests.documents.documents import DOCUMENTS, NAMES, ROOT, Block, blocks
+from tests.documents.documents import DOCUMENTS, NAMES, ROOT, Block, blocks, codes, prose
 from tests.documents.running import Running
 
 
@@ -63,6 +63,14 @@ def test_the_examples_of_deploying_are_looked_at(path: Path) -> None:
     {".service": look_at_units, ".sh": look_at_commands, "": look_at_procfile}[path.suffix](path.read_text())
     if path.name == "Procfile":
         assert path.read_text() in DOCUMENTS["statistics_cache/docs/deploy.md"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_in_the_prose_is_one(name: str) -> None:
+    """A command that stands in a sentence is one as well."""
+    for code in codes(prose(DOCUMENTS[name])):
+        if re.match(r"(python|manage\.py|pytest|celery -A|pip|gunicorn) \S", code):
+            commands.check(" ".join(code.split()))
 
 
 def look_at_commands(text: str) -> None:
