@@ -1,4 +1,4 @@
-"""`python -m tests.engines.serving`: the example project under gunicorn on a cluster, one of whose primaries is killed.
+"""`python -m tests.engines.serving`: the example project under a web server on a cluster, a primary of which is killed.
 
 Readers ask over HTTP while a writer adds models; who is told that a value is fresh must be given each one that was
 committed longer ago than a proof is believed. Prints what readers felt; exit code 0 if no answer was wrong.
@@ -7,23 +7,22 @@ committed longer ago than a proof is believed. Prints what readers felt; exit co
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from itertools import count
 from pathlib import Path
 from threading import local
 from typing import NamedTuple
 
-from project.valkey import HOST, free_port, terminable
+from project.valkey import HOST, terminable
 from tests.engines.clusters import cluster
+from tests.engines.webservers import COMMANDS, serving
 from tests.soak.servers import database, project
 from tests.waiting import PATIENCE, pass_time, until
 
 CATEGORY = "codeformer"
+PATH = f"/statistics/{CATEGORY}/"
 BETWEEN = 0.25  # seconds between two writes: each has all workers compute anew, or wait for who does
 
 
@@ -44,7 +43,7 @@ class Client(local):
 
     def ask(self) -> Told:
         """Ask for the statistics of the category. Raises what is no answer."""
-        self.connection.request("GET", f"/statistics/{CATEGORY}/")
+        self.connection.request("GET", PATH)
         response = self.connection.getresponse()
         body = response.read()
         if response.status != 200:
@@ -65,7 +64,7 @@ def main() -> int:
         cluster(Path(folder) / "cluster") as nodes,
         database(Path(folder)) as url,
         project("tests.engines.serving_settings", folder, url, ",".join(nodes.urls), "memory://"),
-        gunicorn(arguments.workers, arguments.threads) as port,
+        serving(arguments.server, arguments.workers, arguments.threads, PATH) as port,
     ):
         from project.catalog.models import ModelRecord
         from project.catalog.statistics import category_statistics
@@ -85,7 +84,8 @@ def main() -> int:
             killed = kill(primary_of(nodes, category_statistics.name))
             until(lambda: load.is_hot_again(killed), "a hot tier that is back")
             pass_time(arguments.seconds / 2)
-    print(f"{arguments.workers} workers × {arguments.threads} threads, {arguments.clients} clients: {load.pace()}")  # noqa: T201
+    size = f"{arguments.workers} workers × {arguments.threads} threads, {arguments.clients} clients"
+    print(f"{arguments.server}, {size}: {load.pace()}")  # noqa: T201
     print(load.told(killed))  # noqa: T201
     for wrong in [*load.violations()[:5], *load.errors[:5]]:
         print(wrong)  # noqa: T201
@@ -98,37 +98,11 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="of load, half of them after the outage")
     parser.add_argument("--proof", type=float, default=30.0, help="seconds for which a proof is believed")
     parser.add_argument("--pause", type=float, default=5.0, help="seconds for which a process leaves alone what failed")
-    parser.add_argument("--workers", type=int, default=8, help="processes of gunicorn")
-    parser.add_argument("--threads", type=int, default=4, help="threads of each")
+    parser.add_argument("--server", choices=COMMANDS, default="gunicorn", help="what serves; must be installed")
+    parser.add_argument("--workers", type=int, default=8, help="processes that serve")
+    parser.add_argument("--threads", type=int, default=4, help="threads of each; uvicorn has one for each request")
     parser.add_argument("--clients", type=int, default=6, help="threads that ask")
     return parser.parse_args()
-
-
-@contextmanager
-def gunicorn(workers: int, threads: int) -> Iterator[int]:
-    """Serve the project in this environment, and give the port."""
-    port = free_port()
-    options = ["--workers", str(workers), "--threads", str(threads), "--bind", f"{HOST}:{port}"]
-    options += ["--preload", "--keep-alive", "60", "--log-level", "warning"]
-    options += ["--timeout", f"{PATIENCE:.0f}", "--graceful-timeout", "1"]
-    command = [sys.executable, "-m", "gunicorn", "project.wsgi:application", *options]
-    process = subprocess.Popen(command)
-    try:
-        until(lambda: answers(port), "gunicorn")
-        yield port
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
-
-
-def answers(port: int) -> bool:
-    """Tell whether it serves the category."""
-    with closing(HTTPConnection(HOST, port, timeout=PATIENCE)) as connection:
-        try:
-            connection.request("GET", f"/statistics/{CATEGORY}/")
-        except ConnectionError:
-            return False
-        return connection.getresponse().status == 200
 
 
 if __name__ == "__main__":
