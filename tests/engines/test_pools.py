@@ -1,12 +1,15 @@
 """Celery's pools beside prefork, which all other tests of workers have: a worker refreshes what is stale."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
 from tests.engines.load import refresh
 from tests.servers import own_valkey
 from tests.worker.servers import WORKER, Site
+
+GEVENT = pytest.param("gevent", marks=pytest.mark.skipif(find_spec("gevent") is None, reason="gevent is not installed"))
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             made.end()
 
 
-@pytest.mark.parametrize("pool", ["solo", "threads"])
+@pytest.mark.parametrize("pool", ["solo", "threads", GEVENT])
 def test_a_worker_of_any_pool_refreshes(site: Site, pool: str) -> None:
     """What is stale is new soon, and the reader has not computed it."""
     site.clean()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from select import select
 from threading import Thread
 from time import monotonic, sleep
 from typing import Any
@@ -88,7 +89,7 @@ def note_ready(**_: Any) -> None:
 
 def end_with_parent() -> None:
     """End the whole group when nobody is left who could write to its standard input: the tests were killed."""
-    while os.read(STDIN, 1):
+    while select([STDIN], [], []) and os.read(STDIN, 1):  # where threads are greenlets a read alone blocks them all
         pass
     os.killpg(0, signal.SIGKILL)
 
