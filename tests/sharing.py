@@ -15,6 +15,7 @@ SLOW = frozenset(
         "tests/engines/test_mariadb.py",
         "tests/engines/test_pgbouncer.py",
         "tests/engines/test_pools.py",
+        "tests/engines/test_rabbit.py",
         "tests/engines/test_sentinel.py",
         "tests/engines/test_serving.py",
         "tests/test_demo.py",
