@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
-LARGE = 6  # variants of one test function, from which on each cell plays its part of them
+LARGE = 3  # variants of one test function, from which on each cell plays its part of them
 # The tests of these files start servers, or search for seconds: each file is one family.
 SLOW = frozenset(
     {

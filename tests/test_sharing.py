@@ -7,7 +7,7 @@ import pytest
 from tests.sharing import LARGE, SLOW, family_of, part_of
 
 
-@pytest.mark.parametrize(("name", "tests"), [("test", LARGE + 1), (min(SLOW), 3)])
+@pytest.mark.parametrize(("name", "tests"), [("test", 2 * LARGE + 1), (min(SLOW), 3)])
 def test_the_parts_of_a_large_family_are_all_of_it(name: str, tests: int) -> None:
     """Each test of it is played by one cell, and by no other; so is each test of a slow file."""
     family = [f"test[{number}]" for number in range(tests)]
