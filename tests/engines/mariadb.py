@@ -69,7 +69,7 @@ def alias_to(given: dict[str, Any], name: str = ALIAS) -> Iterator[None]:
     """Add an alias with a database of its own, in which all tables are made; both go again."""
     connections.settings[name] = connections.configure_settings({"default": given})["default"]
     creation: Any = connections[name].creation
-    creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+    creation.create_test_db(verbosity=0, autoclobber=True)
     try:
         yield
     finally:
