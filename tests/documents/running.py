@@ -10,12 +10,12 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from celery import current_app
 from django.core.management import call_command
 from django.test import TestCase, override_settings
 from django.utils.module_loading import import_string
 
 from statistics_cache.api import late
+from tests.celery_conf import set_celery
 from tests.documents.documents import ROOT
 
 OWN = re.compile(r"# ([\w./-]+/[\w.-]+\.py)\n")
@@ -98,8 +98,7 @@ def pass_the_checks(code: str) -> None:
         assert app is Ellipsis or import_string(f"{app}.apps")
     celery = {name[7:].lower(): settings.pop(name) for name in list(settings) if name.startswith("CELERY_")}
     with override_settings(**settings), patch.dict(late, clear=True), pytest.MonkeyPatch.context() as monkey:
-        for name, value in celery.items():
-            monkey.setitem(current_app.conf, name, value)
+        set_celery(monkey, **celery)
         call_command("check", fail_level="WARNING")
 
 
