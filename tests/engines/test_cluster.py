@@ -32,7 +32,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(autouse=True)
 def on_cluster(nodes: Cluster, settings: Settings) -> Iterator[None]:
-    """Let statistics live there, as the README says."""
+    """Let statistics live there, as the guide to engines says."""
     alias: Any = redis_cache("")
     alias |= {"LOCATION": nodes.urls, "OPTIONS": alias["OPTIONS"] | {"CLIENT_CLASS": CLIENT}}
     settings.CACHES = settings.CACHES | {"statistics": alias}

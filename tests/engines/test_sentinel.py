@@ -1,4 +1,4 @@
-"""Sentinel, as the README says it is written: a primary that is killed is followed by another."""
+"""Sentinel, as the guide to engines says it is written: a primary that is killed is followed by another."""
 
 import json
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 @pytest.fixture(autouse=True)
 def on_sentinel(watched: Watched, settings: Settings) -> None:
-    """Let statistics live there, as the README says."""
+    """Let statistics live there, as the guide to engines says."""
     alias: Any = redis_cache(f"redis://{NAME}/1?is_master=1")
     alias["OPTIONS"] |= {
         "CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory",
