@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.template import Context, Template
 from django.test import Client, SimpleTestCase
+from pytest_django import DjangoDbBlocker
 
-from statistics_cache import ComputeFailed, PayloadError, UnknownStatistic
+from statistics_cache import ComputeFailed, PayloadError, UnknownStatistic, awaiting
 from statistics_cache.models import StatisticEntry
 from statistics_cache.testing import disable_statistics_cache, override_statistic, run_refreshes_inline
 from tests.models import Paint
@@ -43,6 +46,24 @@ def test_every_read_gives_the_value_and_asks_nobody() -> None:
         with ThreadPoolExecutor(1) as pool:
             assert pool.submit(stock, Color.RED).result() == SEVEN
     assert Computed.of("stock") == 0
+
+
+def test_nor_does_it_ask_for_a_connection_that_an_earlier_test_left(
+    monkeypatch: pytest.MonkeyPatch, django_db_blocker: DjangoDbBlocker
+) -> None:
+    """In a thread that answers async callers: a database in memory is never closed there."""
+
+    def look() -> BaseDatabaseWrapper:
+        connection.cursor().close()
+        return connections["default"]
+
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(awaiting._threads, "pool", pool)
+        with django_db_blocker.unblock():
+            left = pool.submit(look).result()
+        with override_statistic(stock, value=SEVEN):
+            assert asyncio.run(stock.acall(Color.RED)) == SEVEN
+        pool.submit(BaseDatabaseWrapper.close, left).result()
 
 
 @pytest.mark.django_db
