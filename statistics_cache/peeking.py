@@ -13,7 +13,7 @@ from .declaring.declaration import Declaration, Variant
 from .entry import Copy, Entry, Found, Reason, Row, State
 from .hot import entries as hot
 from .identity import known
-from .reading import best, hot_copy, is_learnt, rank, search_without_database
+from .judging import best, hot_copy, is_learnt, rank, without_database
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ def peek_many(declaration: Declaration[..., T], variants: Sequence[Variant]) -> 
     proofs = checking.prove(declaration, variants)
     if proofs is None:
         pairs = zip(variants, reads, strict=True)
-        return [Peek(search_without_database(declaration, *pair).found, None, pair[1], None) for pair in pairs]
+        return [Peek(without_database(declaration, *pair).found, None, pair[1], None) for pair in pairs]
     if any(is_learnt(alias, read, proofs[variant.key]) for variant, read in zip(variants, reads, strict=True)):
         return peek_many(declaration, variants)
     return [

@@ -6,7 +6,7 @@ import pytest
 from django.core.cache import caches
 from time_machine import Traveller
 
-from statistics_cache import reading
+from statistics_cache import judging
 from statistics_cache.entry import Copy
 from statistics_cache.hot import asking, generations, naming
 from statistics_cache.hot import entries as hot
@@ -34,8 +34,8 @@ def test_without_a_proof_age_a_lost_delivery_lasts(clock: Traveller, monkeypatch
     lost_delivery(monkeypatch)
     clock.shift(31)
     with monkeypatch.context() as broken:
-        broken.setattr(reading, "believed", lambda copy, read, _: copy.hot == read.found)
-        broken.setattr(reading, "is_to_prove", lambda *_: False)
+        broken.setattr(judging, "believed", lambda copy, read, _: copy.hot == read.found)
+        broken.setattr(judging, "is_to_prove", lambda *_: False)
         assert stock(Color.RED).litres == 0
     assert stock(Color.RED).litres == 1
 
@@ -47,7 +47,7 @@ def test_if_none_equalled_none_an_eviction_would_resurrect(monkeypatch: pytest.M
     variant = stock.declaration.variant((Color.RED,), {})
     caches["statistics"].delete_many(naming.hot_keys(stock.declaration, variant, naming.own_space(identity()))[1:])
     with monkeypatch.context() as broken:
-        broken.setattr(reading, "believed", equal_if_missing)
+        broken.setattr(judging, "believed", equal_if_missing)
         assert stock(Color.RED).litres == 0
     assert stock(Color.RED).litres == 1
 
@@ -62,7 +62,7 @@ def test_without_the_generation_of_every_scope_a_clear_is_missed(monkeypatch: py
     stock(Color.RED)
     stock.clear()
     with monkeypatch.context() as broken:
-        broken.setattr(reading, "believed", lambda copy, read, _: copy.hot[1:] == read.found[1:])
+        broken.setattr(judging, "believed", lambda copy, read, _: copy.hot[1:] == read.found[1:])
         assert stock.get(Color.RED) is not None
     assert stock.get(Color.RED) is None
 

@@ -8,7 +8,7 @@ from django.core.cache import caches
 from django.db import connections, transaction
 from time_machine import Traveller
 
-from statistics_cache import answering, reading, underway, upkeep
+from statistics_cache import answering, judging, reading, underway, upkeep
 from statistics_cache.broker import queue
 from statistics_cache.declaring.declaration import Declaration, Variant
 from statistics_cache.entry import Row
@@ -177,10 +177,10 @@ def test_an_early_proof_is_drawn_as_for_a_fresh_one(
     """Readers begin to prove before the proof ends, so that no herd meets its end."""
     grow_old(clock)
     clock.shift(29)
-    monkeypatch.setattr(reading, "random", lambda: 0.0)
+    monkeypatch.setattr(judging, "random", lambda: 0.0)
     with queries(1):
         assert stock.answer(Color.RED).reason == "age"
-    monkeypatch.setattr(reading, "random", lambda: 1.0)
+    monkeypatch.setattr(judging, "random", lambda: 1.0)
     with queries(0):
         assert provenance() == OLD
 

@@ -20,7 +20,7 @@ from django.db import InternalError, connections
 from pytest_django import Settings
 
 from project.settings import redis_cache
-from statistics_cache import ComputeFailed, reading
+from statistics_cache import ComputeFailed, judging
 from statistics_cache.api import registry
 from statistics_cache.breaker import Breaker
 from statistics_cache.broker import queue
@@ -367,7 +367,7 @@ def without(errors: tuple[type[Exception], ...], error: type[Exception]) -> tupl
 def believe_anything(declaration: Declaration[..., Any], read: hot.Read, *_: object) -> Found[Any] | None:
     """Believe a hot copy however old its proof is."""
     is_same = read.copy is not None and read.copy.hot == read.found
-    return reading.opened(declaration, read.copy, "fresh", None, read.at) if read.copy and is_same else None
+    return judging.opened(declaration, read.copy, "fresh", None, read.at) if read.copy and is_same else None
 
 
 def ask_connection(connection: Any) -> bool:
@@ -395,7 +395,7 @@ BROKEN = {
     ),
     "a breaker that never opens": Broken(Breaker, "failed", lambda *_: None, "answer", "cache refused"),
     "nothing is delivered again": Broken(asking, "deliver_again", lambda _: None, "write", "cache hung"),
-    "no proof grows old": Broken(reading, "hot_hit", believe_anything, "answer", "cache failed over"),
+    "no proof grows old": Broken(judging, "hot_hit", believe_anything, "answer", "cache failed over"),
     "a read-only database is no outage": Broken(
         cold, "OUTAGES", without(cold.OUTAGES, InternalError), "set", "database read-only", "postgres"
     ),

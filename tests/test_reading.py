@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from pydantic import BaseModel, model_validator
 from time_machine import Traveller
 
-from statistics_cache import reading, statistic
+from statistics_cache import judging, statistic
 from statistics_cache.entry import write_header
 from statistics_cache.hot import generations
 from statistics_cache.models import StatisticEntry
@@ -145,10 +145,10 @@ def test_readers_prove_early(clock: Traveller, monkeypatch: pytest.MonkeyPatch, 
     """The reader who draws it proves a hit before its proof is too old; the others are served without a query."""
     stock(Color.RED)
     clock.shift(29)
-    monkeypatch.setattr(reading, "random", lambda: 1.0)
+    monkeypatch.setattr(judging, "random", lambda: 1.0)
     with queries(0):
         stock(Color.RED)
-    monkeypatch.setattr(reading, "random", lambda: 0.0)
+    monkeypatch.setattr(judging, "random", lambda: 0.0)
     with queries(1):
         stock(Color.RED)
     with queries(0):

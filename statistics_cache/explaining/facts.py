@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from statistics_cache import reading, upkeep
+from statistics_cache import judging, reading, upkeep
 from statistics_cache.changing.watching import models_of
 from statistics_cache.cold import history
 from statistics_cache.cold import rows as cold
@@ -173,7 +173,7 @@ def gives_stale(declaration: Declaration[..., Any], found: Found[Any]) -> bool:
 def is_hot(declaration: Declaration[..., Any], peek: Peek[Any], found: Found[Any], bounds: Limits) -> bool:
     """Tell whether a call takes the hot copy without asking the table."""
     copy, way = peek.read.copy, reading.other_search(declaration, settings())
-    return way is None and copy is not None and copy == found.copy and reading.believed(copy, peek.read, bounds)
+    return way is None and copy is not None and copy == found.copy and judging.believed(copy, peek.read, bounds)
 
 
 def is_blocked(peek: Peek[Any]) -> bool:
@@ -253,7 +253,7 @@ def hot_of(read: hot.Read, bounds: Limits) -> HotCopy | None:
     if (copy := read.copy) is None:
         return None
     are_equal = copy.hot == read.found
-    is_believed = reading.believed(copy, read, bounds)
+    is_believed = judging.believed(copy, read, bounds)
     return HotCopy(moment(copy.computed_at), moment(copy.proved_at), are_equal, is_believed)
 
 

@@ -10,7 +10,7 @@ import pytest
 from django.db import OperationalError, transaction
 from django.db.models import Q
 
-from statistics_cache import computing, flying, reading, tokens
+from statistics_cache import computing, flying, judging, reading, tokens
 from statistics_cache.changing import checking, delivering
 from statistics_cache.cold import changelog, proving
 from statistics_cache.cold import rows as cold
@@ -109,24 +109,24 @@ def leave_out_every_scope(patch: Patch) -> None:
 
 def believe(patch: Patch, is_equal: Callable[[Any, hot.Read], bool]) -> None:
     """Compare tokens in another way, under the same limits of age."""
-    real = reading.believed
+    real = judging.believed
 
     def believed(copy: Copy, read: hot.Read, bounds: Limits) -> bool:
         return is_equal(copy, read) and real(copy, read._replace(found=copy.hot or ()), bounds)
 
-    patch.setattr(reading, "believed", believed)
+    patch.setattr(judging, "believed", believed)
 
 
 def believe_what_is_old(patch: Patch) -> None:
     """Ask for no young proof of what is older than its ttl."""
-    real = reading.believed
+    real = judging.believed
 
     def believed(copy: Copy, read: hot.Read, bounds: Limits) -> bool:
         is_old = read.at - copy.computed_at >= bounds.ttl
         return copy.hot == read.found if is_old else real(copy, read, bounds)
 
-    patch.setattr(reading, "believed", believed)
-    patch.setattr(reading, "is_to_prove", lambda *_: False)
+    patch.setattr(judging, "believed", believed)
+    patch.setattr(judging, "is_to_prove", lambda *_: False)
 
 
 def compare_no_tokens(patch: Patch) -> None:
@@ -136,8 +136,8 @@ def compare_no_tokens(patch: Patch) -> None:
 
 def ask_for_no_proof(patch: Patch) -> None:
     """Believe equal tokens for ever."""
-    patch.setattr(reading, "believed", lambda copy, read, _: copy.hot == read.found)
-    patch.setattr(reading, "is_to_prove", lambda *_: False)
+    patch.setattr(judging, "believed", lambda copy, read, _: copy.hot == read.found)
+    patch.setattr(judging, "is_to_prove", lambda *_: False)
 
 
 def follow_blindly(patch: Patch) -> None:
@@ -206,7 +206,7 @@ def feed_by_hot(patch: Patch) -> None:
     """Let a compute use what is hot."""
 
     def search_inside(declaration: Declared, variant: Variant) -> Search[Any]:
-        hit: Found[Any] | None = reading.hot_hit(
+        hit: Found[Any] | None = judging.hot_hit(
             declaration, hot.read(declaration, variant, identity()), limits(declaration)
         )
         return Search(hit)
@@ -551,7 +551,7 @@ MUTANTS = [
     Broken(
         "proved_at after the proof",
         "P1/P3",
-        rewritten(reading, "judged", "microseconds(read.at)", "microseconds(time())"),
+        rewritten(judging, "conclude", "microseconds(read.at)", "microseconds(__import__('time').time())"),
         of(casts.flushed, dead, actors.tick, reader, partial(reader, "second reader")),
     ),
 ]

@@ -5,7 +5,7 @@ from datetime import datetime
 from math import inf
 from typing import Any
 
-from statistics_cache import reading
+from statistics_cache import judging
 from statistics_cache.changing import checking, delivering, receiving
 from statistics_cache.cold import changelog, proving
 from statistics_cache.conf import settings
@@ -33,14 +33,14 @@ def lose_deliveries() -> None:
 
 def believe_for_ever() -> None:
     """Believe a hot copy whose tokens are those of now, however long ago it was proved."""
-    believed = reading.believed
-    reading.believed = lambda copy, read, bounds: believed(copy._replace(proved_at=read.at), read, bounds)
-    reading.is_to_prove = lambda *_: False
+    believed = judging.believed
+    judging.believed = lambda copy, read, bounds: believed(copy._replace(proved_at=read.at), read, bounds)
+    judging.is_to_prove = lambda *_: False
 
 
 def forget_epochs() -> None:
     """Give what was cleared as stale."""
-    best = reading.best
+    best = judging.best
 
     def any_epoch(declaration: Any, copies: Any, proof: Any, *rest: Any) -> Any:
         cleared = [
@@ -48,7 +48,7 @@ def forget_epochs() -> None:
         ]
         return best(declaration, cleared, proof, *rest)
 
-    reading.best = any_epoch  # type: ignore[assignment]
+    judging.best = any_epoch  # type: ignore[assignment]
 
 
 def check_too_early() -> None:
