@@ -386,6 +386,12 @@ def rewritten(module: Any, name: str, old: str, new: str) -> Callable[[Patch], N
     return patch
 
 
+def prove_as_of_its_end(patch: Patch) -> None:
+    """Count a proof's age from when the database has answered, not from when the hot tier was read."""
+    patch.setattr(judging, "end", vars(reading)["time"], raising=False)
+    rewritten(judging, "conclude", "microseconds(read.at)", "microseconds(end())")(patch)
+
+
 START = """    tokens = generations.start_tokens(declaration, variants, identity)
 """
 PROVE = """    proofs = checking.prove(declaration, variants) or {}
@@ -551,7 +557,7 @@ MUTANTS = [
     Broken(
         "proved_at after the proof",
         "P1/P3",
-        rewritten(judging, "conclude", "microseconds(read.at)", "microseconds(__import__('time').time())"),
+        prove_as_of_its_end,
         of(casts.flushed, dead, actors.tick, reader, partial(reader, "second reader")),
     ),
 ]
