@@ -18,7 +18,7 @@ from tests.differential.report import grouped
 from tests.differential.tables import HOT, begin, tables
 from tests.routers import TestRouter
 
-CASES = 150  # operations to each family, some 15 s; by hand 20,000
+CASES = 100  # operations to each family, some 10 s; by hand 20,000
 SEED = 1
 
 pytestmark = [

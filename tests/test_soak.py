@@ -23,7 +23,7 @@ def soak(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def test_every_answer_under_every_write_keeps_every_promise() -> None:
     """P1, P2, P5: what is fresh holds every change that was committed before it was asked for."""
-    done = soak("--seconds", "20")
+    done = soak("--seconds", "10")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "violations 0, errors 0"
 
@@ -31,7 +31,7 @@ def test_every_answer_under_every_write_keeps_every_promise() -> None:
 @pytest.mark.skipif(bool(lacking()) and not os.environ.get("CI"), reason=f"MariaDB does not run here: {lacking()}")
 def test_mariadb_keeps_every_promise() -> None:
     """The same where each transaction sees the snapshot of its first statement; nobody meets a deadlock."""
-    done = soak("--database", "mysql", "--isolation", "repeatable read", "--seconds", "12")
+    done = soak("--database", "mysql", "--isolation", "repeatable read", "--seconds", "8")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "violations 0, errors 0"
 
@@ -61,7 +61,7 @@ def test_what_nobody_sees_is_told_by_an_audit() -> None:
 
 def test_what_other_programs_write_is_noticed_by_triggers() -> None:
     """P1 to P3 for a program that writes by SQL alone: within PROOF_INTERVAL, at once where the database is asked."""
-    done = soak("--capture", "triggers", "--seconds", "15")
+    done = soak("--capture", "triggers", "--seconds", "8")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "violations 0, errors 0"
 
@@ -75,7 +75,7 @@ def test_a_trigger_that_somebody_removes_is_caught() -> None:
 
 def test_two_sites_on_one_cache_are_told_nothing_of_each_other() -> None:
     """Each has a database and an oracle of its own: every value it is given is its own, and keeps every promise."""
-    done = soak("--seconds", "15", "--sites", "2")
+    done = soak("--seconds", "8", "--sites", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("violations 0, errors 0") == 2
 

@@ -46,10 +46,9 @@ def are_complete(alias: str) -> bool:
         return True
     if not are_ready(alias):
         return False
-    with connections[alias].cursor() as cursor:
-        if not all(has_columns(connections[alias], cursor, model) for model in MODELS):
-            tell(alias)
-            return False
+    if not all_there(connections[alias]):
+        tell(alias)
+        return False
     _complete.add(name)
     return True
 
@@ -82,12 +81,16 @@ def has_log(connection: Any) -> bool:
         return has_columns(connection, cursor, StatisticInvalidation)
 
 
+def all_there(connection: Any) -> bool:
+    """Tell whether each of our tables is there with every column that we know."""
+    with connection.cursor() as cursor:
+        there = connection.introspection.table_names(cursor)
+        return all(model._meta.db_table in there and has_columns(connection, cursor, model) for model in MODELS)
+
+
 def has_columns(connection: Any, cursor: Any, model: type[Model]) -> bool:
-    """Tell whether a table is there with every column that we know."""
-    table = model._meta.db_table
-    if table not in connection.introspection.table_names(cursor):
-        return False
-    there = {column.name for column in connection.introspection.get_table_description(cursor, table)}
+    """Tell whether a table that is there has every column that we know."""
+    there = {column.name for column in connection.introspection.get_table_description(cursor, model._meta.db_table)}
     return {field.column for field in model._meta.concrete_fields} <= there
 
 
