@@ -169,7 +169,8 @@ def sums_sql(alias: str, where: str) -> str:
     times = f"MAX(cleared) AS cleared, {rows} AS summed, MAX(folded) AS folded, MIN(logged) AS logged"
     none = f"{before} AS cleared, 0 AS summed, {at} AS folded, NULL AS logged"
     folded = f"SELECT statistic, scope, base AS n, {none} FROM {scopes} {where}"  # noqa: S608
-    some = f"SUM(jump), NULL, COUNT(*), NULL, MIN({created})"
+    jump = f"CASE WHEN jump > {odd.MAX_JUMP} THEN 1 + jump %% {odd.MAX_JUMP} ELSE jump END"
+    some = f"SUM({jump}), NULL, COUNT(*), NULL, MIN({created})"
     one_each = f"SELECT statistic, scope, {some} FROM {log} {where} GROUP BY statistic, scope"  # noqa: S608
     moved = f"FROM ({folded} UNION ALL {one_each}) moved GROUP BY statistic, scope"
     return f"SELECT statistic, scope, {total} AS total, {times} {moved}"
@@ -328,3 +329,4 @@ def prune_parts(alias: str, statistic: str, moment: datetime) -> int:
 # that is refused is folded by halves. The row that is refused alone goes, and every scope of its statistic moves in its
 # place: wider, never narrower. A jump that no writer of ours makes is refused before the database is asked, for SQLite
 # would keep a sum of more than 63 bits as a fraction, which no later jump moves. What names no statistic moves nothing.
+# Readers, who come before the fold, count such a jump as a smaller one: a sum that is no bigint would be their error.

@@ -1,7 +1,7 @@
 """One odd log row never stops a fold: it goes, and every scope of its statistic moves in its place."""
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from statistics_cache import upkeep
 from statistics_cache.cold import changelog, history, odd
@@ -48,6 +48,20 @@ def test_the_others_are_folded(write: Writing, backend: Backend, caplog: pytest.
     stock.clear(tier="hot")  # nobody has told it
     assert [stock.is_fresh(color) for color in Color] == [False, False]
     assert upkeep.fold(alias) == []
+
+
+@pytest.mark.parametrize("jumps", [[2**62] * 3, [2**63 - 1] * 2, [2**40], [2**40 + 1]], ids=str)
+def test_readers_go_on_before_it(jumps: list[int], backend: Backend) -> None:
+    """Whatever another program took for a jump, its scope has moved, no reader meets an error, and what is computed
+    then is hot."""
+    stock(Color.RED)
+    for jump in jumps:
+        insert(backend.database, stock.name, RED, jump)
+    stock.clear(tier="hot")  # nobody has told it
+    with transaction.atomic(using=backend.database):
+        assert not stock.is_fresh(Color.RED)
+    tiers = [stock.answer(Color.RED).tier for _ in range(2)]
+    assert tiers == ["computed", "hot"]
 
 
 def test_what_has_no_time_is_of_now(backend: Backend, caplog: pytest.LogCaptureFixture) -> None:
