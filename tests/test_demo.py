@@ -112,7 +112,7 @@ def test_the_demo_serves_until_it_is_stopped(run: Run, tmp_path: Path, number: s
     browser = Browser(found[1])
     assert "Site administration" in browser.log_in(found[2], found[3])
     page = browser.get(ENTRIES)
-    assert "No tick was ever seen" not in page
+    assert "No tick was seen since the cache was last empty" not in page
     assert re.search(r">Reads</span>\s*<span[^>]*>50<", page)
     entry = re.search(r'name="_selected_action" value="(\d+)"', page)
     assert entry

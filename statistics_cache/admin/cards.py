@@ -111,7 +111,7 @@ def machine_cards(entries: EntryList) -> Iterator[Card]:
     """Tell of the tick and of this process's breakers."""
     tick = entries.tick
     if tick is None:
-        yield Card(_("Last tick"), _("never seen"), _("Beat sends it, a worker does it"), "plain")
+        yield Card(_("Last tick"), _("none seen"), _("Beat sends it, a worker does it"), "plain")
     else:
         ago, tone = max(0.0, time() - tick), "stale" if is_late(tick) else "fresh"
         due = _("Due every %(time)s") % {"time": duration(settings().TICK)}
@@ -138,7 +138,10 @@ def banner(request: HttpRequest, entries: EntryList) -> str:
     if tick is None:
         if not hydrates(visible_declarations(request)):
             return ""
-        return _("No tick was ever seen, and statistics are to be hydrated. Start Celery beat and a worker.")
+        return _(
+            "No tick was seen since the cache was last empty, and statistics are to be hydrated. "
+            "Start Celery beat and a worker."
+        )
     if not is_late(tick):
         return ""
     said = {"time": duration(time() - tick), "period": duration(settings().TICK)}

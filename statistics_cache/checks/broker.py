@@ -124,7 +124,11 @@ def check_tick(**_: Any) -> list[CheckMessage]:
     waiting = waiting_messages()
     if not names and not sum(waiting.values()):
         return []
-    seen = "No tick was ever seen" if last is None else f"The last tick was seen {time() - last:,.0f} s ago"
+    seen = (
+        "No tick was seen since the cache was last empty"
+        if last is None
+        else f"The last tick was seen {time() - last:,.0f} s ago"
+    )
     kept = (
         f", though {', '.join(names)} are to be hydrated: nothing is refreshed before it is asked for" if names else ""
     )

@@ -246,7 +246,12 @@ def test_hydration_without_a_tick_is_reported_in_production(clock: Traveller, co
     """Never seen, or not within three ticks: named with what is to be hydrated, and with what runs the tick."""
     assert found(16) is None
     said = text(found(16, deploy=True))
-    for part in ("No tick was ever seen", "tests.stock", "celery -A … beat", "{**BEAT_SCHEDULE}"):
+    for part in (
+        "No tick was seen since the cache was last empty",
+        "tests.stock",
+        "celery -A … beat",
+        "{**BEAT_SCHEDULE}",
+    ):
         assert part in said
     conf(TICK=100)
     hot.note_tick(identity(), time())
