@@ -10,10 +10,11 @@ from itertools import islice
 import pytest
 
 LARGE = 3  # variants of one test function, from which on each cell plays its part of them
-# The tests of these files start servers, or search for seconds: each file is one family.
+# The tests of these files start servers and processes, or search for seconds: each file is one family.
 SLOW = frozenset(
     {
         "tests/admin/test_browser.py",
+        "tests/checks/test_places.py",
         "tests/dashboard/test_browser.py",
         "tests/engines/test_cluster.py",
         "tests/engines/test_mariadb.py",
@@ -22,12 +23,15 @@ SLOW = frozenset(
         "tests/engines/test_rabbit.py",
         "tests/engines/test_sentinel.py",
         "tests/engines/test_serving.py",
+        "tests/hot/test_counters.py",
         "tests/test_demo.py",
         "tests/test_differential.py",
         "tests/test_interleaving.py",
         "tests/test_soak.py",
         "tests/test_stateful.py",
+        "tests/test_typing.py",
         "tests/test_worker.py",
+        "tests/triggering/test_listening.py",
     }
 )
 PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
