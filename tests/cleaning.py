@@ -9,11 +9,14 @@ from django.core.management import call_command
 from django.db import connections, transaction
 from django.test import testcases
 
+from statistics_cache.changing import migrating as moving
 from statistics_cache.changing.statements import quiet
-from statistics_cache.identity import known
-from statistics_cache.triggering import installing, migrating
+from statistics_cache.triggering import migrating as triggering
 
-KEPT = {"auth_permission", "django_content_type", "django_migrations"}  # to make them anew takes longer than most tests
+KEPT = {
+    "auth_permission",
+    "django_content_type",
+}  # no test writes these; to make them anew takes longer than most tests
 
 
 @contextmanager
@@ -29,17 +32,15 @@ def call(name: str, *args: Any, **options: Any) -> Any:
 
 
 def clean(alias: str) -> None:
-    """Delete all rows, of the tables that have any, and do of what the app does after a flush what the next test can
-    see: another identity, and the triggers that are declared by then."""
+    """Delete all rows, of the tables that have any, and do what the app does after a flush."""
     connection = connections[alias]
-    tables = [connection.ops.quote_name(name) for name in connection.introspection.table_names() if name not in KEPT]
+    names = connection.introspection.django_table_names(only_existing=True, include_views=False)
+    tables = [connection.ops.quote_name(name) for name in names if name not in KEPT]
     unchecked = connection.constraint_checks_disabled()  # MySQL checks what refers to a row at each statement
     with quiet(connection), unchecked, transaction.atomic(using=alias), connection.cursor() as cursor:
         cursor.execute("SELECT " + ", ".join(f"EXISTS (SELECT 1 FROM {table})" for table in tables))  # noqa: S608
         for table, has_rows in zip(tables, cursor.fetchone(), strict=True):
             if has_rows:
                 cursor.execute(f"DELETE FROM {table}")  # noqa: S608
-    known.forget(alias)
-    known.make(alias)
-    if connection.vendor in installing.DIALECTS and installing.has_any(alias):
-        migrating.end(alias)
+    moving.end(alias)
+    triggering.end(alias)
