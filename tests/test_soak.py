@@ -13,6 +13,7 @@ from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 CAUGHT = re.compile(r"violation: (drift )?soak\.")  # by a reader, or by who audits: whoever is there first
+AUDITED = "violation: drift soak."
 
 
 def soak(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -41,6 +42,7 @@ def test_a_write_that_is_not_logged_is_caught() -> None:
     done = soak("--seconds", str(PATIENCE), "--broken", "deleted")
     assert done.returncode == 1, done.stdout + done.stderr
     assert CAUGHT.search(done.stdout)
+    assert "due was change" in done.stdout or AUDITED in done.stdout
 
 
 def test_a_source_that_is_taken_out_is_told_of() -> None:
@@ -99,6 +101,7 @@ def test_a_hot_copy_that_is_believed_for_ever_is_caught() -> None:
     done = soak("--chaos", "--seconds", str(PATIENCE), "--broken", "proof", "--only", "cache restored")
     assert done.returncode == 1, done.stdout + done.stderr
     assert CAUGHT.search(done.stdout)
+    assert any(text in done.stdout for text in ("due was change", "before it was dropped", AUDITED))
 
 
 def test_a_lease_that_an_outage_leaves_standing_is_caught() -> None:
